@@ -1,0 +1,131 @@
+"""The application factory: a table of contents, then the boot checks."""
+
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, request
+from flask_cors import CORS
+from flask_migrate import Migrate
+from werkzeug.routing import BaseConverter, ValidationError
+
+from secureapi.auth import routes as auth_routes
+from secureapi.cli import register_commands
+from secureapi.core.database import db, engine_options
+from secureapi.core.identifiers import is_id
+from secureapi.core.logs import configure_logs, init_request_log
+from secureapi.core.problems import init_problems
+from secureapi.core.proxies import TrustedProxies
+from secureapi.security import probes
+from secureapi.security import routes as security_routes
+from secureapi.security.guard import undeclared_endpoints
+from secureapi.security.headers import init_headers
+from secureapi.security.limits import add_limit_headers
+from secureapi.security.openapi import OpenApi, init_openapi
+from secureapi.security.pages import pages_blueprint
+from secureapi.settings import Settings, load_settings
+from secureapi.users import routes as user_routes
+from secureapi.wiring import wire
+
+API = "/api/v1"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+_API_VERSION = "1.0.0"
+
+
+def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint, ...] = ()) -> Flask:
+    """Build the application. Without `settings` they are read from the environment.
+
+    `blueprints` are yours: registered as they are, under the same guard. Raises `SettingsRefused` when the settings cannot be
+    right, and `RuntimeError` when an endpoint does not declare who may enter.
+    """
+    settings = settings or load_settings()
+    configure_logs(settings)
+
+    app = Flask("secureapi", static_folder=None)
+    _configure(app, settings)
+    db.init_app(app)
+    Migrate(app, db, directory=str(MIGRATIONS), compare_type=True, render_as_batch=settings.is_embedded_database)
+
+    init_problems(app)
+    init_request_log(app, settings)
+    wired = wire(app, settings)
+    app.before_request(wired.guard.admit)
+    app.after_request(add_limit_headers)
+    talisman = init_headers(app)
+    _allow_origins(app, settings)
+
+    api = init_openapi(app, title=settings.app_name, version=_API_VERSION)
+    _mount(app, api, settings)
+    app.register_blueprint(probes.blueprint)
+    app.register_blueprint(pages_blueprint(settings, api, talisman))
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+
+    register_commands(app)
+    _refuse_undeclared(app)
+    app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    return app
+
+
+class IdConverter(BaseConverter):
+    """`<id:name>` in a path: an identifier in its one canonical spelling; anything else is 404."""
+
+    regex = "[^/]{36}"
+
+    def to_python(self, value: str) -> str:
+        if not is_id(value):
+            raise ValidationError
+        return value
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    app.config.update(
+        SECRET_KEY=None,  # Flask's own signed cookies are not used, so nothing may be signed with a key of ours
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings),
+        TRUSTED_HOSTS=list(settings.allowed_hosts),
+        MAX_BODY_BYTES=settings.max_body_bytes,
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        MAX_FORM_MEMORY_SIZE=settings.max_body_bytes,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.converters["id"] = IdConverter
+
+
+def _mount(app: Flask, api: OpenApi, settings: Settings) -> None:
+    """Every blueprint under /api/v1, and once more without it for clients that follow the seed documents."""
+    mounted = (
+        (auth_routes.blueprint, "/auth"),
+        (user_routes.registration, "/auth"),
+        (user_routes.blueprint, "/users"),
+        (auth_routes.my_credentials, "/users"),
+        (security_routes.blueprint, "/security"),
+    )
+    for blueprint, prefix in mounted:
+        api.register_blueprint(blueprint, url_prefix=API + prefix)
+        if settings.unversioned_paths:
+            app.register_blueprint(blueprint, url_prefix=prefix, name=f"unversioned-{blueprint.name}")
+
+    @app.after_request
+    def _name_the_canonical_path(response: Response) -> Response:
+        if request.blueprint and request.blueprint.startswith("unversioned-"):
+            response.headers.add("Link", f'<{API}{request.path}>; rel="canonical"')
+        return response
+
+
+def _allow_origins(app: Flask, settings: Settings) -> None:
+    if settings.cors_origins:
+        CORS(
+            app,
+            origins=list(settings.cors_origins),
+            methods=list(settings.cors_allow_methods),
+            allow_headers=list(settings.cors_allow_headers),
+            expose_headers=["X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After", "Link"],
+            supports_credentials=settings.cors_allow_credentials,
+            max_age=600,
+        )
+
+
+def _refuse_undeclared(app: Flask) -> None:
+    missing = undeclared_endpoints(app)
+    if missing:
+        raise RuntimeError(f"these endpoints do not declare who may enter (@public, @signed_in or @requires): {', '.join(missing)}")

@@ -1,0 +1,1 @@
+"""Proves who is calling: login, sessions, access and refresh tokens, signing keys."""

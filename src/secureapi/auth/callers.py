@@ -1,0 +1,113 @@
+"""Who is calling, on every request: the token, then its session and its owner as they are now."""
+
+import structlog
+from flask import request
+
+from secureapi.auth.access_tokens import AccessTokens, Claims
+from secureapi.auth.errors import TokenMissing, TokenRefused
+from secureapi.auth.known_callers import Budget, KnownCallers
+from secureapi.auth.repository import find_state
+from secureapi.core.clock import Clock
+from secureapi.core.database import Database
+from secureapi.core.redis import RedisAway
+from secureapi.security.identity import Identity
+from secureapi.security.limits import GENERAL, Limits, Spent, note
+from secureapi.security.permissions import permissions_of
+from secureapi.users.models import Status
+
+_log = structlog.get_logger(__name__)
+_SCHEME = "bearer"
+
+
+class Callers:
+    """Identifies callers, and makes revocations known."""
+
+    def __init__(
+        self, *, database: Database, clock: Clock, tokens: AccessTokens, limits: Limits, known: KnownCallers | None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._tokens = tokens
+        self._limits = limits
+        self._known = known
+
+    def identify(self, token: str) -> Identity:
+        """The caller who holds this access token. Raises `TokenRefused`, and `RateLimited` when his budget is used up.
+
+        The session is asked every time: in Redis, where one exchange also counts the request, or by one indexed query.
+        """
+        claims = self._tokens.read(token)
+        sighting = None
+        if self._known:
+            try:
+                sighting = self._known.look(claims.user_id, claims.session_id)
+            except RedisAway:
+                _log.debug("callers.without_redis")
+        if sighting is None:
+            self._limits.spend(GENERAL, f"user:{claims.user_id}")
+            return _identity(claims, self._role_now(claims, epoch=None))
+        self._note(sighting.budget)
+        if sighting.has_ended:
+            raise TokenRefused
+        return _identity(claims, sighting.role or self._role_now(claims, epoch=sighting.epoch))
+
+    def session_ended(self, user_id: str, session_id: str) -> None:
+        """Make the end of a session known to every worker, after it was committed and before it is answered."""
+        if self._known:
+            try:
+                self._known.end(user_id, session_id)
+            except RedisAway:
+                _log.error("callers.mark_lost", session_id=session_id)
+
+    def user_changed(self, user_id: str) -> None:
+        """Make it known that something about a user or his sessions has changed, after it was committed."""
+        if self._known:
+            try:
+                self._known.change(user_id)
+            except RedisAway:
+                _log.error("callers.mark_lost", user_id=user_id)
+
+    def _role_now(self, claims: Claims, *, epoch: str | None) -> str:
+        """The role of the owner of a living session, from the database. Raises `TokenRefused`."""
+        with self._database.reading() as connection:
+            state = find_state(connection, claims.session_id)
+        if state is None or state.user_id != claims.user_id or state.ended_at is not None or state.status != Status.ACTIVE:
+            raise TokenRefused
+        until = min(state.expires_at, state.idle_expires_at)
+        if until <= self._clock.now():
+            raise TokenRefused
+        if self._known and epoch is not None:
+            try:
+                self._known.keep(claims.user_id, claims.session_id, epoch=epoch, role=state.role, until=until.timestamp())
+            except RedisAway:
+                _log.debug("callers.not_kept")
+        role: str = state.role
+        return role
+
+    def _note(self, budget: Budget) -> None:
+        note(Spent(GENERAL, self._limits.rates[GENERAL], budget.remaining, budget.resets_in, is_exceeded=budget.is_exceeded))
+
+
+def bearer_token() -> str:
+    """The token in the one Authorization header of the request at hand (RFC 6750 section 2.1). Raises `Unauthenticated`.
+
+    Nowhere else is looked: a token in a query string ends up in logs, and one that came twice could be read differently by a
+    proxy in front.
+    """
+    value = request.headers.get("Authorization")
+    if value is None:
+        raise TokenMissing
+    scheme, _, token = value.partition(" ")
+    if scheme.lower() != _SCHEME or not token or "," in value:
+        raise TokenRefused
+    return token
+
+
+def _identity(claims: Claims, role: str) -> Identity:
+    """The identity, unless the role was changed after the token was issued: what it says would then be wrong."""
+    if role != claims.role:
+        raise TokenRefused
+    return Identity(
+        user_id=claims.user_id, session_id=claims.session_id, role=role, permissions=permissions_of(role),
+        token_id=claims.token_id, authenticated_at=claims.authenticated_at, methods=claims.methods,
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""Changing passwords, and what administrators do to accounts that must end sessions at once."""
+
+from secureapi.auth import events
+from secureapi.auth.callers import Callers
+from secureapi.auth.errors import WrongCurrentPassword
+from secureapi.auth.repository import SessionRepository
+from secureapi.auth.service.sign_in import attempts_key
+from secureapi.core.clock import Clock
+from secureapi.core.database import Database
+from secureapi.core.errors import Fault
+from secureapi.core.requests import Client
+from secureapi.security.attempts import Attempts
+from secureapi.security.errors import WeakPassword
+from secureapi.security.events import ACCOUNT_LOCKED, ACCOUNT_UNLOCKED
+from secureapi.security.identity import Identity
+from secureapi.security.passwords import PasswordHasher, PasswordPolicy
+from secureapi.security.trail import Trail
+from secureapi.users import events as user_events
+from secureapi.users.models import Status
+from secureapi.users.repository import UserRepository
+
+
+class Credentials:
+    """Passwords of accounts that exist, and whether those accounts may be used."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        trail: Trail,
+        hasher: PasswordHasher,
+        policy: PasswordPolicy,
+        attempts: Attempts,
+        callers: Callers,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._trail = trail
+        self._hasher = hasher
+        self._policy = policy
+        self._attempts = attempts
+        self._callers = callers
+
+    def change_password(self, *, current_password: str, new_password: str, caller: Identity, client: Client) -> None:
+        """Change one's own password; every other session ends.
+
+        Wrong attempts count together with those at the login: a stolen access token must not be a way to guess on.
+        Raises `WrongCurrentPassword`, `WeakPassword`.
+        """
+        with self._database.transaction(client) as session:
+            user = UserRepository(session).get(caller.user_id)
+            attempt = self._attempts.reserve(session, attempts_key(user.id))
+        is_right = self._hasher.verify(current_password, user.password_hash)
+        if not is_right or not attempt.is_allowed:
+            with self._database.transaction(client) as session:
+                reason = "wrong_password" if attempt.is_allowed else "locked"
+                self._trail.record(
+                    session, events.PASSWORD_CHANGE_REFUSED, client=client, actor=caller, subject_id=user.id, reason=reason
+                )
+                if attempt.is_last:
+                    self._trail.record(session, ACCOUNT_LOCKED, client=client, actor=caller, subject_id=user.id)
+            raise WrongCurrentPassword
+        with self._database.transaction(client) as session:
+            self._attempts.clear(session, attempts_key(user.id))
+        if new_password == current_password:
+            raise WeakPassword(faults=[Fault("/new_password", "unchanged", "The new password must differ from the present one.")])
+        self._check(new_password, user.username, user.email)
+        password_hash = self._hasher.hash(new_password)
+        with self._database.transaction(client) as session:
+            present = UserRepository(session).get(user.id, lock=True)
+            if present.password_hash != user.password_hash:
+                raise WrongCurrentPassword
+            present.password_hash = password_hash
+            present.password_changed_at = present.updated_at = self._clock.now()
+            ended = SessionRepository(session).end_all_of(
+                user.id, reason="password_changed", now=self._clock.now(), except_id=caller.session_id
+            )
+            self._trail.record(session, events.PASSWORD_CHANGED, client=client, actor=caller, subject_id=user.id, ended=ended)
+        self._callers.user_changed(user.id)
+
+    def set_password(self, *, user_id: str, new_password: str, client: Client) -> None:
+        """Give an account a new password, as an administrator; all of its sessions end and its lock is lifted."""
+        with self._database.transaction(client) as session:
+            user = UserRepository(session).get(user_id)
+        self._check(new_password, user.username, user.email)
+        password_hash = self._hasher.hash(new_password)
+        with self._database.transaction(client) as session:
+            present = UserRepository(session).get(user_id, lock=True)
+            present.password_hash = password_hash
+            present.password_changed_at = present.updated_at = self._clock.now()
+            self._attempts.clear(session, attempts_key(user_id))
+            ended = SessionRepository(session).end_all_of(user_id, reason="password_set", now=self._clock.now())
+            self._trail.record(session, events.PASSWORD_SET, client=client, subject_id=user_id, ended=ended)
+        self._callers.user_changed(user_id)
+
+    def disable(self, *, user_id: str, client: Client) -> bool:
+        """Disable an account and end its sessions. Whether it was active."""
+        return self._switch(user_id, Status.DISABLED, client)
+
+    def enable(self, *, user_id: str, client: Client) -> bool:
+        """Enable an account again; its old sessions stay ended. Whether it was disabled."""
+        return self._switch(user_id, Status.ACTIVE, client)
+
+    def unlock(self, *, user_id: str, client: Client) -> bool:
+        """Forget the wrong attempts of an account. Whether there were any."""
+        with self._database.transaction(client) as session:
+            UserRepository(session).get(user_id)
+            was_locked = self._attempts.clear(session, attempts_key(user_id))
+            if was_locked:
+                self._trail.record(session, ACCOUNT_UNLOCKED, client=client, subject_id=user_id)
+        return was_locked
+
+    def is_locked(self, *, user_id: str) -> bool:
+        """Whether an account takes no password just now."""
+        with self._database.transaction() as session:
+            return self._attempts.is_locked(session, attempts_key(user_id))
+
+    def _switch(self, user_id: str, status: Status, client: Client) -> bool:
+        now = self._clock.now()
+        with self._database.transaction(client) as session:
+            user = UserRepository(session).get(user_id, lock=True)
+            is_new = user.status != status
+            if is_new:
+                user.status, user.updated_at = status.value, now
+                happened = user_events.ENABLED if status is Status.ACTIVE else user_events.DISABLED
+                self._trail.record(session, happened, client=client, subject_id=user_id)
+            if status is Status.DISABLED:
+                SessionRepository(session).end_all_of(user_id, reason="disabled", now=now)
+        self._callers.user_changed(user_id)
+        return is_new
+
+    def _check(self, new_password: str, username: str, email: str) -> None:
+        try:
+            self._policy.check(new_password, personal=(username, email.partition("@")[0]))
+        except WeakPassword as weak:
+            raise WeakPassword(faults=[Fault("/new_password", f.code, f.detail) for f in weak.faults]) from None

@@ -1,0 +1,108 @@
+"""Sessions after they were opened: rotating their refresh token, and ending them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from secureapi.auth import events
+from secureapi.auth.callers import Callers
+from secureapi.auth.errors import RefreshRefused, RefreshReused
+from secureapi.auth.models import UserSession
+from secureapi.auth.refresh_tokens import RefreshToken, RefreshTokens
+from secureapi.auth.repository import Rotation, SessionRepository
+from secureapi.auth.service.token_pair import TokenPair, TokenPairs
+from secureapi.core.clock import Clock
+from secureapi.core.database import Database
+from secureapi.core.errors import Unauthenticated
+from secureapi.core.requests import Client
+from secureapi.security.identity import Identity
+from secureapi.security.trail import Trail
+from secureapi.settings import Settings
+from secureapi.users.models import User
+from secureapi.users.repository import UserRepository
+
+
+class Sessions:
+    """Rotates and ends."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        trail: Trail,
+        refresh_tokens: RefreshTokens,
+        token_pairs: TokenPairs,
+        callers: Callers,
+    ) -> None:
+        self._lifetime = settings.refresh_token_lifetime
+        self._grace = timedelta(seconds=settings.refresh_reuse_grace_seconds)
+        self._database = database
+        self._clock = clock
+        self._trail = trail
+        self._refresh_tokens = refresh_tokens
+        self._token_pairs = token_pairs
+        self._callers = callers
+
+    def refresh(self, *, refresh_token: str, client: Client) -> TokenPair:
+        """Exchange a refresh token for its successor and a new access token.
+
+        Raises `RefreshRefused`; and `RefreshReused` for a token that was used before, after its whole family was closed.
+        """
+        token = self._refresh_tokens.read(refresh_token)
+        successor = self._refresh_tokens.successor(token)
+        now = self._clock.now()
+        refusal: Unauthenticated | None = None
+        with self._database.transaction(client) as session:
+            rotated: Any = SessionRepository(session).rotate(
+                Rotation(token.session_id, token.hash, successor.hash, now, now + self._lifetime)
+            )
+            if rotated is not None:
+                role, user_id = rotated.role, rotated.user_id
+                self._trail.record(
+                    session, events.REFRESHED, client=client, actor=user_id, subject_id=user_id, session_id=token.session_id
+                )
+            else:
+                family = SessionRepository(session).find(token.session_id, lock=True)
+                user = UserRepository(session).get(family.user_id) if family else None
+                refusal = self._refusal(family, user, token, now)
+                if refusal and family:
+                    happened = events.REFRESH_REUSED if isinstance(refusal, RefreshReused) else events.REFRESH_REFUSED
+                    if isinstance(refusal, RefreshReused):
+                        SessionRepository(session).end(family.id, reason="reuse", now=now)
+                    self._trail.record(session, happened, client=client, subject_id=family.user_id, session_id=family.id)
+                if family and user:
+                    rotated, role, user_id = family, user.role, user.id
+        if isinstance(refusal, RefreshReused):
+            self._callers.session_ended(user_id, token.session_id)
+        if refusal:
+            raise refusal
+        return self._token_pairs.of(rotated, user_id=user_id, role=role, token=successor)
+
+    def _refusal(self, family: UserSession | None, user: User | None, token: RefreshToken, now: datetime) -> Unauthenticated | None:
+        """Why a token that is not the good one is refused; None inside the grace, when its successor is simply given again."""
+        if family is None or user is None or not user.is_active or family.ended_at is not None:
+            return RefreshRefused()
+        if family.expires_at <= now or family.idle_expires_at <= now:
+            return RefreshRefused()
+        is_previous = family.previous_hash == token.hash
+        if is_previous and family.rotated_at is not None and now < family.rotated_at + self._grace:
+            return None
+        return RefreshReused()
+
+    def log_out(self, *, caller: Identity, client: Client) -> None:
+        """End the caller's own session. When this returns, its access token is refused everywhere."""
+        with self._database.transaction(client) as session:
+            SessionRepository(session).end(caller.session_id, reason="logout", now=self._clock.now())
+            self._trail.record(session, events.LOGGED_OUT, client=client, actor=caller, subject_id=caller.user_id)
+        self._callers.session_ended(caller.user_id, caller.session_id)
+
+    def log_out_everywhere(self, *, caller: Identity, client: Client) -> int:
+        """End all of the caller's sessions, this one too. How many they were."""
+        with self._database.transaction(client) as session:
+            ended = SessionRepository(session).end_all_of(caller.user_id, reason="logout_all", now=self._clock.now())
+            self._trail.record(
+                session, events.LOGGED_OUT_EVERYWHERE, client=client, actor=caller, subject_id=caller.user_id, ended=ended
+            )
+        self._callers.user_changed(caller.user_id)
+        return ended

@@ -1,0 +1,7 @@
+"""config."""
+import click
+
+
+@click.command()
+def config() -> None:
+    """config."""

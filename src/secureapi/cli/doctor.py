@@ -1,0 +1,7 @@
+"""doctor."""
+import click
+
+
+@click.command()
+def doctor() -> None:
+    """doctor."""

@@ -1,0 +1,7 @@
+"""init."""
+import click
+
+
+@click.command()
+def init() -> None:
+    """init."""

@@ -1,0 +1,139 @@
+"""Endpoints as a stack of declarations: the one typed place that knows flask-smorest and webargs.
+
+    @blueprint.post("/login")
+    @public
+    @limited("login")
+    @accepts(LoginRequest)
+    @returns(TokenPairResponse)
+    def login(credentials): ...
+
+`accepts` and `asks` read strictly (unknown fields and unknown query parameters are 422, a wrong content type is 415), `returns`
+writes through a schema, and all three are what `/openapi.json` is made of.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, ParamSpec, TypeVar, cast
+
+from flask import Flask, Request
+from flask_smorest import Api as SmorestApi
+from flask_smorest import Blueprint as SmorestBlueprint
+from marshmallow import ValidationError
+from webargs.flaskparser import FlaskParser
+
+from secureapi.core.bodies import FORM, JSON, read_structured
+from secureapi.core.errors import Fault, Invalid
+from secureapi.core.problems import MEDIA_TYPE, faults_of
+from secureapi.core.schemas import Message, StrictSchema, Text, WholeNumber
+from secureapi.core.strict_json import pointer_token, storable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Decorator = Callable[[Callable[P, R]], Callable[P, R]]
+
+PROBLEM_RESPONSES = {
+    400: "The request cannot be read, or what it asks for is not acceptable.",
+    401: "Nobody known is calling.",
+    403: "The caller may not do this.",
+    404: "There is nothing here, or nothing for this caller.",
+    409: "This clashes with the present state.",
+    413: "The body is larger than this server accepts.",
+    415: "The body is in a format that this endpoint does not read.",
+    422: "Some of the input is not valid; `errors` says which.",
+    429: "Too many requests; `Retry-After` says how long to wait.",
+    503: "Something this server depends on is not there just now.",
+}
+
+
+class FaultSchema(StrictSchema):
+    """One thing that is wrong with the input."""
+
+    pointer = Text(most=512, required=True, metadata={"description": "Where, as a JSON Pointer (RFC 6901)."})
+    code = Text(most=64, required=True, metadata={"description": "Stable, for programs."})
+    detail = Text(most=512, required=True, metadata={"description": "A sentence, for people."})
+
+
+class _StrictParser(FlaskParser):
+    """webargs, but nothing is guessed, nothing is ignored, and nothing is read twice."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {}  # noqa: RUF012 - the library's own way; schemas decide (RAISE)
+    KNOWN_MULTI_FIELDS: list[type] = []  # noqa: RUF012
+    accepted: tuple[str, ...] = (JSON,)
+
+    def load_json(self, req: Request, schema: Any) -> Any:  # noqa: ARG002
+        return read_structured(req, self.accepted)
+
+    def load_querystring(self, req: Request, schema: Any) -> Any:  # noqa: ARG002
+        found: dict[str, str] = {}
+        faults = []
+        for key, values in req.args.lists():
+            where = f"/{pointer_token(key)}"
+            if len(values) > 1:
+                faults.append(Fault(where, "repeated", "This parameter is given more than once."))
+            elif not storable(key + values[0]) or "\ufffd" in key + values[0]:
+                faults.append(Fault(where, "unstorable_text", "Text must be UTF-8 without NUL."))
+            found[key] = values[0]
+        if faults:
+            raise Invalid(faults=faults)
+        return found
+
+    def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> Any:
+        messages = error.messages
+        # webargs wraps what it found in the name of the location, which is no part of the input.
+        if isinstance(messages, dict) and len(messages) == 1:
+            (messages,) = messages.values()
+        raise Invalid(faults=faults_of(ValidationError(messages))) from None
+
+
+class _FormParser(_StrictParser):
+    accepted = (JSON, FORM)
+
+
+class Blueprint(SmorestBlueprint):  # type: ignore[misc] - flask-smorest has no types
+    """A blueprint that documents what it declares. Plain Flask otherwise."""
+
+    ARGUMENTS_PARSER = _StrictParser()
+
+
+_strict = Blueprint("strict", __name__)
+
+
+class _FormBlueprint(Blueprint):
+    ARGUMENTS_PARSER = _FormParser()
+
+
+_with_forms = _FormBlueprint("forms", __name__)
+
+
+def accepts(schema: type[StrictSchema], *, form: bool = False, example: Mapping[str, Any] | None = None) -> Decorator[P, R]:
+    """The body, handed to the function as keyword arguments' dictionary; a form is read too where `form` says so."""
+    source = _with_forms if form else _strict
+    decorator = source.arguments(schema, location="json", error_status_code=422, **({"example": dict(example)} if example else {}))
+    return cast("Decorator[P, R]", _marking(decorator, "takes_form", form))
+
+
+def asks(schema: type[StrictSchema]) -> Decorator[P, R]:
+    """The query string."""
+    return cast("Decorator[P, R]", _marking(_strict.arguments(schema, location="query", error_status_code=422), "takes_query", True))
+
+
+def returns(schema: type[StrictSchema] | None, status: HTTPStatus = HTTPStatus.OK, *, description: str | None = None) -> Decorator[P, R]:
+    """The answer: the schema it is written through, and its status. No schema: no body."""
+    return cast("Decorator[P, R]", _strict.response(int(status), schema, description=description))
+
+
+def _marking(decorator: Callable[..., Any], name: str, value: object) -> Callable[..., Any]:
+    @wraps(decorator)
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        made = decorator(function)
+        made.__dict__.setdefault("_marks", {})
+        made._marks = made._marks | {name: value}  # noqa: SLF001 - our own mark on a function
+        return cast("Callable[..., Any]", made)
+
+    return decorate
+
+
+def mark_of(view: Callable[..., Any], name: str) -> Any:
+    """What a declaration has noted on a view, or None."""
+    return getattr(view, "_marks", {}).get(name)

@@ -1,0 +1,161 @@
+"""The database: engine, transactions, portable column types. What SQLite and PostgreSQL do differently is here or in migrations.
+
+Services ask for `Database.transaction()`, one a use case, and `Database.reading()` for a single look that needs no transaction.
+When the database is not there, both raise `Unavailable`, which becomes a 503.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+from secureapi.core.errors import Unavailable
+from secureapi.core.requests import Client
+from secureapi.settings import Settings
+
+_log = structlog.get_logger(__name__)
+_RETRY_AFTER_SECONDS = 2
+_READ_ONLY_TRANSACTION = "25006"
+"""SQLSTATE of a write to a server that only reads just now (PostgreSQL Appendix A): a standby, or one that is full."""
+
+
+class Base(DeclarativeBase):
+    """Every model derives from this one. The names of constraints are fixed, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_N_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment. PostgreSQL keeps `timestamptz`; SQLite keeps UTC text, and gets its zone back here."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+db: SQLAlchemy = SQLAlchemy(model_class=Base)
+"""Flask-SQLAlchemy's object: it owns the engine, and is the session of people who build blueprints on secureapi."""
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """What the engine is made with, for Flask-SQLAlchemy."""
+    patience = settings.database_timeout_seconds
+    pool = {"pool_size": settings.database_pool_size or settings.web_threads, "max_overflow": 0, "pool_timeout": patience}
+    if settings.is_embedded_database:
+        if settings.sqlite_path is None:
+            return {"connect_args": {"check_same_thread": False}}
+        return pool | {"connect_args": {"timeout": patience}}
+    milliseconds = int(patience * 1000)
+    connect: dict[str, Any] = {
+        "connect_timeout": max(2, round(patience)),
+        "application_name": "secureapi",
+        "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout=30000",
+    }
+    if settings.database_require_tls and "sslmode" not in parse_qs(urlsplit(settings.database_url).query):
+        connect["sslmode"] = "require"
+    return pool | {"pool_recycle": 1800, "connect_args": connect}
+
+
+class Database:
+    """Transactions and single looks over one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._sessions = sessionmaker(engine, expire_on_commit=False)
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+        if engine.dialect.name == "sqlite":
+            _teach_sqlite(engine)
+
+    @contextmanager
+    def transaction(self, client: Client | None = None) -> Iterator[Session]:
+        """A unit of work: committed when the block ends, rolled back when it raises.
+
+        A refusal that must be remembered is therefore raised *after* the block. `client` is who asked for it; the trail reads
+        it from `session.info`. On SQLite the transaction takes the write lock at once (`BEGIN IMMEDIATE`).
+        """
+        with _translated(), self._sessions() as session:
+            session.info["client"] = client
+            with session.begin():
+                yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection without a transaction around each statement: BEGIN and ROLLBACK would cost as much as the select."""
+        with _translated(), self._reader.connect() as connection:
+            yield connection
+
+    def ping(self) -> None:
+        """One statement there and back. Raises `Unavailable`."""
+        with self.reading() as connection:
+            connection.execute(text("SELECT 1"))
+
+
+def insert_or_update(dialect: Dialect) -> Any:
+    """The dialect's `insert`, which has `on_conflict_do_update` on both engines."""
+    return postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """A database that cannot answer becomes `Unavailable`. A statement that is wrong stays what it is: a defect of ours."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        _log.warning("database.unavailable", reason=type(error).__name__, sqlstate=_sqlstate(error))
+        raise Unavailable(retry_after=_RETRY_AFTER_SECONDS) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated and _sqlstate(error) != _READ_ONLY_TRANSACTION:
+            raise
+        _log.warning("database.unavailable", reason=type(error).__name__, sqlstate=_sqlstate(error))
+        raise Unavailable(retry_after=_RETRY_AFTER_SECONDS) from error
+
+
+def _sqlstate(error: Exception) -> str | None:
+    return getattr(getattr(error, "orig", None), "pgcode", None)
+
+
+def _teach_sqlite(engine: Engine) -> None:
+    """Foreign keys, the write-ahead log, and write locks taken when a transaction begins instead of in the middle of it."""
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Connection) -> None:
+        # A deferred transaction that reads first and writes later fails with "database is locked" without waiting.
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")

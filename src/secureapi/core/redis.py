@@ -1,0 +1,103 @@
+"""Redis as we need it: one script, one exchange, on a connection that each thread keeps.
+
+redis-py speaks the protocol (TLS, passwords, parsing); what is left out is its pool and its retries, which cost more than the
+exchange itself. Redis is speed, never truth: whoever uses this must be able to go on without it.
+"""
+
+import hashlib
+import os
+import threading
+import time
+from typing import Any
+
+import structlog
+from redis import ConnectionPool, Redis
+from redis.connection import AbstractConnection
+from redis.exceptions import ConnectionError as Gone
+from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import TimeoutError as Late
+
+from secureapi.settings import Settings
+
+_log = structlog.get_logger(__name__)
+_REST_SECONDS = 1.0
+"""After a failure nobody tries again for so long, so that a Redis that hangs costs one time-out a second and not one a request."""
+
+
+class RedisAway(Exception):
+    """Redis cannot be used just now."""
+
+
+class Script:
+    """A Lua script, known by the digest under which Redis keeps it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+class RedisStore:
+    """Runs scripts. Safe for threads and for processes that fork."""
+
+    def __init__(self, settings: Settings) -> None:
+        options: dict[str, Any] = {
+            "socket_timeout": settings.redis_timeout_seconds,
+            "socket_connect_timeout": settings.redis_timeout_seconds,
+            "max_connections": settings.web_threads + 8,
+        }
+        if settings.redis_ca_file:
+            options["ssl_ca_certs"] = settings.redis_ca_file
+        self._pool = ConnectionPool.from_url(settings.redis_url, **options)
+        self._mine = threading.local()
+        self._away_until = 0.0
+
+    def run(self, script: Script, keys: tuple[str, ...], args: tuple[Any, ...], *, insist: bool = False) -> Any:
+        """The script's answer. Raises `RedisAway`, at once while Redis rests, unless `insist` says that trying matters."""
+        if not insist and time.monotonic() < self._away_until:
+            raise RedisAway
+        try:
+            return self._run(script, keys, args)
+        except (RedisError, OSError) as error:
+            self._away_until = time.monotonic() + _REST_SECONDS
+            _log.warning("redis.away", reason=type(error).__name__)
+            raise RedisAway from error
+
+    def ping(self) -> None:
+        """One exchange. Raises `RedisAway`, whether Redis rests or not."""
+        try:
+            with Redis(connection_pool=self._pool) as client:
+                client.ping()
+        except (RedisError, OSError) as error:
+            raise RedisAway from error
+
+    def _run(self, script: Script, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
+        kept = getattr(self._mine, "connection", None)
+        if kept is not None and self._mine.process == os.getpid():
+            try:
+                return self._exchange(kept, script, keys, args)
+            except (Gone, OSError):
+                # The server was restarted, or closed an idle connection: a fresh one deserves one try. Not after a time-out.
+                kept.disconnect()
+                self._mine.connection = None
+            except Late:
+                kept.disconnect()
+                self._mine.connection = None
+                raise
+        fresh = self._pool.connection_class(**self._pool.connection_kwargs)
+        try:
+            fresh.connect()
+            answer = self._exchange(fresh, script, keys, args)
+        except BaseException:
+            fresh.disconnect()
+            raise
+        self._mine.connection, self._mine.process = fresh, os.getpid()
+        return answer
+
+    def _exchange(self, connection: AbstractConnection, script: Script, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
+        try:
+            connection.send_command("EVALSHA", script.digest, len(keys), *keys, *args)
+            return connection.read_response()
+        except NoScriptError:
+            connection.send_command("EVAL", script.source, len(keys), *keys, *args)
+            return connection.read_response()
+

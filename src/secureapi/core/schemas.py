@@ -1,0 +1,165 @@
+"""Building blocks of schemas: strict, with messages of our own that have a code and repeat nothing.
+
+Schemas say what shape an input has. What is allowed is for services to decide.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from secureapi.core.clock import rfc3339
+
+
+class Message(str):
+    """A sentence with a stable code, in the places where marshmallow wants a string."""
+
+    __slots__ = ("code",)
+    code: str
+
+    def __new__(cls, code: str, sentence: str) -> "Message":
+        made = super().__new__(cls, sentence)
+        made.code = code
+        return made
+
+    def __deepcopy__(self, _memo: object) -> "Message":
+        return self
+
+    def format(self, *_args: object, **_kwargs: object) -> "Message":
+        """Unchanged: nothing submitted is ever put into a sentence."""
+        return self
+
+
+_COMMON: dict[str, str] = {
+    "required": Message("required", "This field is required."),
+    "null": Message("null", "This field must not be null."),
+    "validator_failed": Message("invalid", "This value is not valid."),
+}
+
+
+class StrictSchema(Schema):
+    """Every schema derives from this: unknown fields are refused, and fields keep the order in which they are written."""
+
+    class Meta:
+        unknown = RAISE
+
+    error_messages = {  # noqa: RUF012 - marshmallow's own way of declaring it
+        "unknown": Message("unknown_field", "This field is not known here."),
+        "type": Message("type", "An object is expected."),
+    }
+
+
+class Text(fields.String):
+    """Text of `least` to `most` characters, counted as Unicode code points, matching `pattern` where one is given."""
+
+    default_error_messages = _COMMON | {
+        "invalid": Message("type", "Text is expected."),
+        "invalid_utf8": Message("type", "Text is expected."),
+    }
+
+    def __init__(
+        self,
+        *,
+        least: int = 0,
+        most: int,
+        pattern: str | None = None,
+        says: str = "The text has characters that are not allowed here.",
+        multiline: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """`says` is the sentence for text that does not match; `multiline` lets line breaks and tabs through."""
+        metadata = {"minLength": least or None, "maxLength": most, "pattern": f"^{pattern}$" if pattern else None}
+        kwargs["metadata"] = {k: v for k, v in metadata.items() if v is not None} | dict(kwargs.get("metadata") or {})
+        super().__init__(**kwargs)
+        self._least, self._most, self._says, self._multiline = least, most, says, multiline
+        self._pattern = re.compile(pattern) if pattern else None
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if len(text) < self._least:
+            raise ValidationError(Message("too_short", f"At least {self._least} characters are needed."))
+        if len(text) > self._most:
+            raise ValidationError(Message("too_long", f"At most {self._most} characters are accepted."))
+        if self._pattern and not self._pattern.fullmatch(text):
+            raise ValidationError(Message("pattern", self._says))
+        if any(not c.isprintable() and not (self._multiline and c in "\n\r\t") for c in text):
+            raise ValidationError(Message("control_characters", "Control characters are not accepted here."))
+        return text
+
+
+class Password(Text):
+    """A password as typed: any Unicode, spaces included; only length is a matter of shape."""
+
+    def __init__(self, *, least: int = 1, most: int = 128, **kwargs: Any) -> None:
+        super().__init__(least=least, most=most, metadata={"format": "password"}, load_only=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text = fields.String._deserialize(self, value, attr, data, **kwargs)
+        if len(text) < self._least:
+            raise ValidationError(Message("too_short", f"At least {self._least} characters are needed."))
+        if len(text) > self._most:
+            raise ValidationError(Message("too_long", f"At most {self._most} characters are accepted."))
+        return text
+
+
+class OneOf(fields.String):
+    """One of a few words."""
+
+    default_error_messages = _COMMON | {"invalid": Message("type", "Text is expected.")}
+
+    def __init__(self, words: Iterable[str], **kwargs: Any) -> None:
+        self._words = tuple(words)
+        kwargs["metadata"] = {"enum": list(self._words)} | dict(kwargs.get("metadata") or {})
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if text not in self._words:
+            raise ValidationError(Message("choice", f"One of these is expected: {', '.join(self._words)}."))
+        return text
+
+
+class WholeNumber(fields.Field[int]):
+    """A whole number in ASCII digits. `1_0`, ` 7`, `٣` and thirty digits are text that `int()` would take; this does not."""
+
+    default_error_messages = _COMMON | {"invalid": Message("type", "A whole number is expected.")}
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        self._least, self._most = least, most
+        kwargs["metadata"] = {"type": "integer", "minimum": least, "maximum": most} | dict(kwargs.get("metadata") or {})
+        super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:  # noqa: ARG002
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.make_error("invalid")
+        if not self._least <= value <= self._most:
+            raise ValidationError(Message("range", f"A number from {self._least} to {self._most} is expected."))
+        return value
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        return value
+
+
+class Truth(fields.Boolean):
+    """true or false, and no word that means it."""
+
+    default_error_messages = _COMMON | {"invalid": Message("type", "true or false is expected.")}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:  # noqa: ARG002
+        if not isinstance(value, bool):
+            raise self.make_error("invalid")
+        return value
+
+
+class MomentField(fields.Field[Any]):
+    """An aware moment, sent as RFC 3339 in UTC ending in Z."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs["metadata"] = {"type": "string", "format": "date-time"} | dict(kwargs.get("metadata") or {})
+        super().__init__(**kwargs)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+        return None if value is None else rfc3339(value)

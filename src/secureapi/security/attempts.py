@@ -1,0 +1,75 @@
+"""Attempts that may fail only so often, counted before anybody looks whether they are right.
+
+Counting afterwards would let a hundred parallel guesses through before the first of them is counted.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import case, delete, select
+from sqlalchemy.orm import Session
+
+from secureapi.core.clock import Clock
+from secureapi.core.database import insert_or_update
+from secureapi.security.models import Throttle
+
+_T = Throttle.__table__.c
+_PLENTY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One reserved attempt."""
+
+    number: int
+    most: int
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether it may be looked at at all."""
+        return self.number <= self.most
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the lock falls when this one is wrong. True for exactly one of any number of parallel attempts."""
+        return self.number == self.most
+
+
+class Attempts:
+    """Counters in the database, shared by every worker. `most` wrong attempts in a row close a key for `window`."""
+
+    def __init__(self, *, clock: Clock, most: int, window: timedelta) -> None:
+        self._clock = clock
+        self._most = most
+        self._window = window
+
+    def reserve(self, session: Session, key: str) -> Attempt:
+        """Count one attempt, atomically, in one statement. Attempts beyond the last do not prolong the lock."""
+        now = self._clock.now()
+        statement = insert_or_update(session.get_bind().dialect)(Throttle.__table__).values(
+            key=key, attempts=1, expires_at=now + self._window
+        )
+        is_over = _T.expires_at <= now
+        statement = statement.on_conflict_do_update(
+            index_elements=["key"],
+            set_={
+                "attempts": case((is_over, 1), (_T.attempts < _PLENTY, _T.attempts + 1), else_=_PLENTY),
+                "expires_at": case(
+                    (is_over | (_T.attempts + 1 == self._most), statement.excluded.expires_at), else_=_T.expires_at
+                ),
+            },
+        ).returning(_T.attempts)
+        return Attempt(session.execute(statement).scalar_one(), self._most)
+
+    def clear(self, session: Session, key: str) -> bool:
+        """Forget a key: the attempt was right, or an administrator lifts the lock. Whether there was anything to forget."""
+        return session.execute(delete(Throttle).where(_T.key == key).returning(_T.key)).first() is not None
+
+    def is_locked(self, session: Session, key: str) -> bool:
+        """Whether the key takes no attempt just now."""
+        found = select(_T.key).where(_T.key == key, _T.attempts >= self._most, _T.expires_at > self._clock.now())
+        return session.execute(found).first() is not None
+
+    def sweep(self, session: Session) -> None:
+        """Remove what is over, so that a stranger who types names at random cannot fill the table."""
+        session.execute(delete(Throttle).where(_T.expires_at <= self._clock.now()))

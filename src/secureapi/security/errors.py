@@ -1,0 +1,38 @@
+"""Why this room refuses."""
+
+from secureapi.core.errors import Denied, Rejected, TooMany, Unavailable
+
+
+class InsufficientPermission(Denied):
+    """Signed in, but the role lacks what the endpoint asks for."""
+
+    code = "insufficient_permission"
+    detail = "Your role does not allow this."
+
+
+class UndeclaredEndpoint(Denied):
+    """An endpoint that says nobody may enter, by not saying who may. A defect of ours, caught before anybody gets in."""
+
+    code = "undeclared_endpoint"
+    detail = "Nobody may use this address."
+
+
+class RateLimited(TooMany):
+    """A named limit is used up."""
+
+    code = "rate_limited"
+    detail = "Too many requests. Please wait before trying again."
+
+
+class WeakPassword(Rejected):
+    """A new password breaks rules of the policy; `errors` names every one."""
+
+    code = "weak_password"
+    detail = "The password does not meet the requirements; see errors."
+
+
+class HashingBusy(Unavailable):
+    """More passwords wait to be hashed than this server can do in time."""
+
+    code = "busy"
+    detail = "The server is busy. Please try again shortly."

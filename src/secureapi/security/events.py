@@ -1,0 +1,73 @@
+"""The vocabulary of the trail: every kind of event is declared once, with its severity and its meaning.
+
+Each room declares its own in its `events.py` with `declare`; names are past tense and dotted, `auth.login.refused`. They are
+stable: people alert on them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much attention an event deserves."""
+
+    INFO = "INFO"
+    """Normal operation."""
+    WARNING = "WARNING"
+    """Refusals, and changes that somebody should be able to explain."""
+    CRITICAL = "CRITICAL"
+    """Probably an attack, or a compromise."""
+
+
+class Outcome(StrEnum):
+    """What came of it."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One kind of event."""
+
+    name: str
+    severity: Severity
+    outcome: Outcome
+    meaning: str
+
+
+_catalogue: dict[str, EventType] = {}
+
+
+def declare(name: str, meaning: str, *, severity: Severity = Severity.INFO, outcome: Outcome = Outcome.SUCCESS) -> EventType:
+    """A new kind of event. Raises `ValueError` when the name is taken."""
+    if name in _catalogue:
+        raise ValueError(f"the event {name} is declared twice")
+    _catalogue[name] = EventType(name, severity, outcome, meaning)
+    return _catalogue[name]
+
+
+def catalogue() -> list[EventType]:
+    """Every kind of event that has been declared, by name."""
+    return [_catalogue[name] for name in sorted(_catalogue)]
+
+
+ACCESS_DENIED = declare(
+    "security.access.denied",
+    "A signed-in caller asked for something that the role does not allow.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
+)
+ACCOUNT_LOCKED = declare(
+    "security.account.locked",
+    "The last attempt that is allowed was wrong: the account takes no password for a while.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
+)
+ACCOUNT_UNLOCKED = declare("security.account.unlocked", "An administrator lifted a lock.")
+ROW_CHANGED = declare(
+    "data.row.changed",
+    "A row of an audited table was inserted, updated or deleted: its table, key and the names of the columns, never their values.",
+)
+TRAIL_READ = declare("security.events.read", "Somebody looked at the trail.")

@@ -1,0 +1,123 @@
+"""Default-deny: who may enter an endpoint is declared on it, and an endpoint that declares nothing lets nobody in.
+
+Three depths: the guard refuses such an endpoint, `create_app()` refuses to start with one, and a test lists every route.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from flask import Flask, current_app, g, request
+
+from secureapi.core.api import mark_of
+from secureapi.core.bodies import refuse_oversized
+from secureapi.core.database import Database
+from secureapi.core.errors import Fault, Invalid, Unauthenticated
+from secureapi.core.requests import current_client
+from secureapi.core.strict_json import pointer_token
+from secureapi.security.errors import InsufficientPermission, UndeclaredEndpoint
+from secureapi.security.events import ACCESS_DENIED
+from secureapi.security.identity import Identity
+from secureapi.security.limits import GENERAL, Limits
+from secureapi.security.permissions import Permission
+from secureapi.security.trail import Trail
+
+_log = structlog.get_logger(__name__)
+View = TypeVar("View", bound=Callable[..., Any])
+Authenticate = Callable[[], Identity]
+"""Proves who is calling, counts the request for him, or raises `Unauthenticated`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may enter. `permissions` of a signed-in caller must hold every one of these; the empty set means nobody."""
+
+    is_public: bool = False
+    is_any_caller: bool = False
+    permissions: frozenset[Permission] = frozenset()
+
+    def __str__(self) -> str:
+        if self.is_public:
+            return "public"
+        return "any caller" if self.is_any_caller else " and ".join(sorted(self.permissions)) or "nobody"
+
+
+def public(view: View) -> View:
+    """Strangers may enter."""
+    return _declare(view, Access(is_public=True))
+
+
+def signed_in(view: View) -> View:
+    """Whoever is signed in may enter."""
+    return _declare(view, Access(is_any_caller=True))
+
+
+def requires(*permissions: Permission) -> Callable[[View], View]:
+    """Whoever holds all of these permissions may enter; with none given, nobody."""
+    return lambda view: _declare(view, Access(permissions=frozenset(permissions)))
+
+
+def access_of(view: Callable[..., Any] | None) -> Access | None:
+    """What an endpoint declares, or None."""
+    return getattr(view, "_access", None)
+
+
+def undeclared_endpoints(app: Flask) -> list[str]:
+    """Endpoints that do not say who may enter."""
+    return sorted({rule.endpoint for rule in app.url_map.iter_rules() if access_of(app.view_functions[rule.endpoint]) is None})
+
+
+class Guard:
+    """Stands before every endpoint of one application."""
+
+    def __init__(self, *, authenticate: Authenticate, limits: Limits, trail: Trail, database: Database) -> None:
+        self._authenticate = authenticate
+        self._limits = limits
+        self._trail = trail
+        self._database = database
+
+    def admit(self) -> None:
+        """Let the request at hand in, or raise. Runs before every view; an address that does not exist is left to routing."""
+        if request.url_rule is None:
+            return
+        view = current_app.view_functions[request.url_rule.endpoint]
+        access = access_of(view)
+        if access is None:
+            _log.error("guard.undeclared", endpoint=request.endpoint)
+            raise UndeclaredEndpoint
+        if access.is_public:
+            limit = getattr(view, "_limit", GENERAL)
+            if limit:
+                self._limits.spend(limit, current_client().address)
+        else:
+            self._let_in(access)
+        refuse_oversized(request)
+        if request.query_string and not mark_of(view, "takes_query"):
+            raise Invalid(
+                faults=[Fault(f"/{pointer_token(k)}", "unknown_parameter", "This parameter is not known here.") for k in request.args]
+            )
+
+    def _let_in(self, access: Access) -> None:
+        try:
+            identity = self._authenticate()
+        except Unauthenticated:
+            # Guessing tokens costs the guesser his address's budget.
+            self._limits.spend(GENERAL, current_client().address)
+            raise
+        g.identity = identity
+        if access.is_any_caller or (access.permissions and access.permissions <= identity.permissions):
+            return
+        client = current_client()
+        with self._database.transaction(client) as session:
+            self._trail.record(
+                session, ACCESS_DENIED, client=client, actor=identity, subject_id=identity.user_id,
+                endpoint=request.endpoint, method=request.method,
+            )  # fmt: skip
+        raise InsufficientPermission
+
+
+def _declare(view: View, access: Access) -> View:
+    view.__dict__["_access"] = access
+    return view
+

@@ -1,0 +1,41 @@
+"""Security headers on every answer, errors included."""
+
+from flask import Flask, Response, request
+from flask_talisman import Talisman
+
+_NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+"""The policy of an API: an answer that a browser takes for a page may load, frame and send nothing at all."""
+_PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()"
+_NOT_KEPT = "no-store"
+
+
+def init_headers(app: Flask) -> Talisman:
+    """Talisman for every answer, and what it does not do. `force_https` stays off: a redirect would hide that a token went out in
+    the clear; the proxy in front closes or redirects port 80."""
+    talisman = Talisman(
+        app,
+        force_https=False,
+        frame_options="DENY",
+        content_security_policy=_NOTHING,
+        permissions_policy=_PERMISSIONS,
+        document_policy=None,
+        feature_policy=None,
+        referrer_policy="strict-origin-when-cross-origin",
+        # Only sent over TLS. The forwarding headers that Talisman would believe were removed from untrusted peers before.
+        strict_transport_security=True,
+        strict_transport_security_max_age=31_536_000,
+        session_cookie_secure=True,
+        x_xss_protection=False,
+    )
+
+    @app.after_request
+    def _keep_out_of_caches(response: Response) -> Response:
+        headers = response.headers
+        headers.setdefault("Cache-Control", _NOT_KEPT)
+        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        if request.headers.get("Authorization"):
+            headers.add("Vary", "Authorization")
+        return response
+
+    return talisman

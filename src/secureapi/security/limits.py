@@ -1,0 +1,138 @@
+"""Named limits: how often, counted for whom. One table, filled from settings.
+
+Flask-Limiter owns the store and the strategy (a moving window, exact on both sides of every boundary); the guard decides when a
+limit is spent. When Redis is away, each process counts by itself until it is back: stricter than nothing, and never a 500.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Any, TypeVar
+
+import structlog
+from flask import Flask, Response, g
+from flask_limiter import Limiter
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter, RateLimiter
+from redis.exceptions import RedisError
+
+from secureapi.core.requests import current_client
+from secureapi.security.errors import RateLimited
+from secureapi.settings import Settings
+from secureapi.settings.values import Rate
+
+_log = structlog.get_logger(__name__)
+View = TypeVar("View", bound=Callable[..., Any])
+
+GENERAL = "api"
+"""The limit of every endpoint that names no other."""
+UNLIMITED = ""
+"""For probes, which must be answered whatever happens."""
+_STRATEGY = "moving-window"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What is left of a limit after a request was counted."""
+
+    name: str
+    rate: Rate
+    remaining: int
+    resets_in: float
+    """Seconds until the whole budget is back; when nothing is left, until one more request is accepted."""
+    is_exceeded: bool = False
+
+
+def limited(name: str) -> Callable[[View], View]:
+    """Declare the limit of an endpoint, by its name in the table. It is counted for the client's address."""
+
+    def declare(view: View) -> View:
+        view.__dict__["_limit"] = name
+        return view
+
+    return declare
+
+
+def rates_of(settings: Settings) -> dict[str, Rate]:
+    """The table."""
+    return {
+        GENERAL: settings.api_rate_limit,
+        "login": settings.login_rate_limit,
+        "register": settings.register_rate_limit,
+        "refresh": settings.refresh_rate_limit,
+    }
+
+
+class Limits:
+    """Counts. One for each application."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self.rates = rates_of(settings)
+        self._items: dict[str, RateLimitItem] = {
+            name: RateLimitItemPerSecond(rate.requests, rate.seconds) for name, rate in self.rates.items()
+        }
+        options: dict[str, Any] = {}
+        if settings.redis_url:
+            options = {"socket_timeout": settings.redis_timeout_seconds, "socket_connect_timeout": settings.redis_timeout_seconds}
+            if settings.redis_ca_file:
+                options["ssl_ca_certs"] = settings.redis_ca_file
+        self._limiter = Limiter(
+            lambda: current_client().address,
+            strategy=_STRATEGY,
+            # The strategy is part of the prefix: another strategy's values under the same key are errors.
+            key_prefix=f"secureapi:{_STRATEGY}",
+            storage_uri=settings.redis_url or "memory://",
+            storage_options=options,
+        )
+        # Counted as initialised already, it installs no hooks: the guard spends limits, and a hook would do it a second time.
+        app.extensions.setdefault("limiter", set()).add(self._limiter)
+        self._limiter.init_app(app)
+        self._alone: RateLimiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def spend(self, name: str, subject: str) -> Spent:
+        """Count one request of a subject (an address, a user). Raises `RateLimited` with the true waiting time."""
+        subject = _neighbourhood(subject)
+        item = self._items[name]
+        try:
+            spent = self._spend(self._limiter.limiter, name, item, subject)
+        except RedisError as error:
+            _log.warning("limits.store_away", reason=type(error).__name__)
+            spent = self._spend(self._alone, name, item, subject)
+        note(spent)
+        return spent
+
+    def _spend(self, limiter: RateLimiter, name: str, item: RateLimitItem, subject: str) -> Spent:
+        accepted = limiter.hit(item, name, subject)
+        window = limiter.get_window_stats(item, name, subject)
+        resets_in = max(0.0, window.reset_time - time.time())
+        return Spent(name, self.rates[name], window.remaining if accepted else 0, resets_in, is_exceeded=not accepted)
+
+
+def _neighbourhood(subject: str) -> str:
+    """An IPv6 address as its /64: whoever has one address of it has all of them, and would count as nobody twice."""
+    if ":" not in subject or subject.startswith("user:"):
+        return subject
+    try:
+        return str(ip_network(f"{subject}/64", strict=False))
+    except ValueError:
+        return subject
+
+
+def note(spent: Spent) -> None:
+    """Remember what was counted for the headers of the answer. Raises `RateLimited` when it was too much."""
+    if "spent" not in g:
+        g.spent = []
+    g.spent.append(spent)
+    if spent.is_exceeded:
+        raise RateLimited(retry_after=spent.resets_in)
+
+
+def add_limit_headers(response: Response) -> Response:
+    """`RateLimit-Policy` and `RateLimit` as structured fields (draft-ietf-httpapi-ratelimit-headers-10 sections 3 and 4)."""
+    spent: list[Spent] = g.get("spent") or []
+    if spent:
+        response.headers["RateLimit-Policy"] = ", ".join(f'"{s.name}";q={s.rate.requests};w={s.rate.seconds}' for s in spent)
+        response.headers["RateLimit"] = ", ".join(f'"{s.name}";r={s.remaining};t={max(0, round(s.resets_in + 0.5))}' for s in spent)
+    return response

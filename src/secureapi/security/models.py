@@ -1,0 +1,54 @@
+"""Tables of this room: the trail and the counters of attempts."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Index, Integer, String, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from secureapi.core.database import Base, Moment
+
+
+class AuditEvent(Base):
+    """One thing that happened. Only ever inserted: triggers on both engines refuse UPDATE and DELETE.
+
+    There are no foreign keys: an event outlives whom it is about.
+    """
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    occurred_at: Mapped[datetime] = mapped_column(Moment)
+    type: Mapped[str] = mapped_column(String(64))
+    severity: Mapped[str] = mapped_column(String(16))
+    outcome: Mapped[str] = mapped_column(String(16))
+    actor_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    """Who did it; null where nobody was signed in."""
+    subject_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    """Whose account it is about."""
+    session_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    request_id: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(45))
+    """The client's address; empty for the command line."""
+    user_agent: Mapped[str] = mapped_column(String(256))
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """Reasons and names of things; never a secret, a value, or a bare address of a person."""
+
+    __table_args__ = (
+        Index("ix_audit_events_occurred_at", "occurred_at"),
+        Index("ix_audit_events_type_id", "type", "id"),
+        Index("ix_audit_events_severity_id", "severity", "id"),
+        Index("ix_audit_events_subject_id_id", "subject_id", "id"),
+    )
+
+
+class Throttle(Base):
+    """How often something was tried in vain. Counted up before the attempt is looked at."""
+
+    __tablename__ = "throttles"
+
+    key: Mapped[str] = mapped_column(String(80), primary_key=True)
+    """What is counted and for whom: a word, a colon, and a user's id or a keyed hash of what was typed."""
+    attempts: Mapped[int] = mapped_column(Integer)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    """When the count starts anew; for a locked account, when the lock ends."""

@@ -1,0 +1,103 @@
+"""The API's description (OpenAPI 3.1): what flask-smorest gathers from the declarations, and what it cannot know.
+
+It cannot know who may enter, which refusals an endpoint can answer with, and that login reads forms too.
+"""
+
+from typing import Any
+
+from flask import Flask
+from flask_smorest import Api
+
+from secureapi.core.api import PROBLEM_RESPONSES, FaultSchema, mark_of
+from secureapi.core.bodies import FORM, JSON
+from secureapi.core.problems import MEDIA_TYPE
+from secureapi.security.guard import access_of
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "A problem document (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "instance", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string", "description": "A sentence, for people."},
+        "instance": {"type": "string", "format": "uri-reference"},
+        "code": {"type": "string", "description": "Stable, for programs; see docs/errors.md."},
+        "request_id": {"type": "string"},
+        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
+    },
+}
+_EVERYWHERE = (400, 413, 429, 503)
+
+
+class OpenApi(Api):  # type: ignore[misc] - flask-smorest has no types
+    """flask-smorest's registry, without its error handlers: `core.problems` answers every error."""
+
+    def _register_error_handlers(self) -> None:
+        """Leave the application's own handlers in place."""
+
+
+def init_openapi(app: Flask, *, title: str, version: str) -> OpenApi:
+    """The registry to which documented blueprints are given."""
+    app.config.update(
+        API_TITLE=title,
+        API_VERSION=version,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX=None,
+        API_SPEC_OPTIONS={
+            "info": {"description": "Identity and security: registration, sign-in, sessions, accounts and the audit trail."},
+            "components": {
+                "schemas": {"Problem": _PROBLEM_SCHEMA},
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            },
+        },
+    )
+    api = OpenApi(app)
+    api.DEFAULT_ERROR_RESPONSE_NAME = None
+    api.spec.components.schema("Fault", schema=FaultSchema)
+    return api
+
+
+def describe(app: Flask, api: OpenApi) -> dict[str, Any]:
+    """The finished description."""
+    described: dict[str, Any] = api.spec.to_dict()
+    described["components"].get("responses", {}).clear()
+    views = {
+        (rule.rule, method.lower()): app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules() for method in rule.methods or ()
+    }
+    for (path, method), view in views.items():
+        spelled = path.replace("<id:", "{").replace("<", "{").replace(">", "}")
+        operation = described["paths"].get(spelled, {}).get(method)
+        if operation is not None:
+            _complete(operation, view, has_parameters="{" in spelled)
+            operation["operationId"] = view.__name__
+    return described
+
+
+def _complete(operation: dict[str, Any], view: Any, *, has_parameters: bool) -> None:
+    access = access_of(view)
+    is_public = access is not None and access.is_public
+    statuses = set(_EVERYWHERE) | {422}
+    if not is_public:
+        statuses |= {401, 403}
+        operation["security"] = [{"bearer": []}]
+        operation["description"] = f"{operation.get('description', '')}\n\nWho: {access}.".strip()
+    else:
+        operation["security"] = []
+        statuses |= {401, 403}
+    if has_parameters:
+        statuses.add(404)
+    body = operation.get("requestBody", {}).get("content")
+    if body:
+        statuses.add(415)
+        if mark_of(view, "takes_form"):
+            body[FORM] = body[JSON]
+    operation["responses"].pop("default", None)
+    for status in sorted(statuses):
+        operation["responses"][str(status)] = {
+            "description": PROBLEM_RESPONSES[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+
+

@@ -1,0 +1,153 @@
+"""Passwords: hashing with a pepper behind a gate, and the policy for new ones.
+
+A password is normalised (NFKC), keyed with the pepper (HMAC-SHA256) and only then given to bcrypt, as base64. That lifts bcrypt's
+limit of 72 bytes, makes NUL harmless, and makes a stolen table useless without the pepper.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import threading
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+import bcrypt
+
+from secureapi.core.errors import Fault
+from secureapi.core.secret_values import SecretBox
+from secureapi.security.errors import HashingBusy, WeakPassword
+from secureapi.settings import Settings
+
+MOST_CHARACTERS = 128
+_LEAST_CHARACTERS = 8
+_LONG_ENOUGH = 16
+"""From this length on, length and variety decide instead of classes of characters (NIST SP 800-63B-4 section 3.1.1.2)."""
+_LEAST_VARIETY = 6
+_PREFIX = "hmac-sha256"
+
+
+class PasswordHasher:
+    """Hashes and verifies. Stored strings read `hmac-sha256$<pepper id>$<bcrypt string>`.
+
+    bcrypt releases the interpreter, so a storm of logins could take every core from everybody else; the gate lets only so many
+    through at once and answers 503 to those who would wait too long.
+    """
+
+    def __init__(self, settings: Settings, secrets: SecretBox) -> None:
+        pepper = settings.password_pepper.encode() or secrets.key("password-pepper")
+        self._key = hashlib.sha256(b"secureapi/password/" + pepper).digest()
+        self._pepper_id = hashlib.sha256(b"secureapi/pepper-id/" + self._key).hexdigest()[:8]
+        self._cost = settings.bcrypt_rounds
+        self._gate = threading.BoundedSemaphore(settings.password_hash_workers or os.cpu_count() or 1)
+        self._patience = settings.password_hash_wait_seconds
+
+    def hash(self, password: str) -> str:
+        """The string to store. Raises `HashingBusy`."""
+        with self._turn():
+            hashed = bcrypt.hashpw(self._keyed(password), bcrypt.gensalt(self._cost))
+        return f"{_PREFIX}${self._pepper_id}{hashed.decode()}"
+
+    def verify(self, password: str, stored: str | None) -> bool:
+        """Whether the password is the one. Takes the same time for a wrong one and for no stored string at all.
+
+        Hash even when nobody was found: otherwise the answer comes back sooner and a stranger learns which names have an account.
+        """
+        expected = self._bcrypt_part(stored) if stored else None
+        with self._turn():
+            is_right = bcrypt.checkpw(self._keyed(password), expected or self._nobody)
+        return is_right and expected is not None
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Whether a stored string is weaker than, or just other than, what `hash` would make now."""
+        return not stored.startswith(f"{_PREFIX}${self._pepper_id}$2b${self._cost:02d}$")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._gate.acquire(timeout=self._patience):
+            raise HashingBusy(retry_after=self._patience)
+        try:
+            yield
+        finally:
+            self._gate.release()
+
+    def _keyed(self, password: str) -> bytes:
+        normalised = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
+        return base64.b64encode(hmac.digest(self._key, normalised, "sha256"))
+
+    def _bcrypt_part(self, stored: str) -> bytes | None:
+        """The bcrypt string, or None when it was made with another pepper or is no string of ours."""
+        scheme, _, rest = stored.partition("$")
+        pepper_id, _, hashed = rest.partition("$")
+        is_ours = scheme == _PREFIX and pepper_id == self._pepper_id and len(hashed) == 59  # noqa: PLR2004 - without its first $
+        return f"${hashed}".encode() if is_ours else None
+
+    @property
+    def _nobody(self) -> bytes:
+        """A well-formed bcrypt string of the present cost that no password fits, because no salt ever gave this digest."""
+        return f"$2b${self._cost:02d}${'.' * 21}e{'.' * 30}e".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """What a new password must be. All failed rules are named at once, none of them with the password in it."""
+
+    app_name: str
+
+    def check(self, password: str, *, personal: tuple[str, ...] = ()) -> None:
+        """Raise `WeakPassword` with a fault for each rule that fails. `personal` are words a guesser tries first."""
+        normalised = unicodedata.normalize("NFKC", password)
+        faults = [Fault("/password", rule.code, rule.sentence) for rule in _RULES if not rule.holds(normalised)]
+        if _is_guessable(normalised, (*personal, self.app_name)):
+            faults.append(Fault("/password", "personal", "It must not be built from your name, your address or the name of this service."))
+        if faults:
+            raise WeakPassword(faults=faults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    code: str
+    sentence: str
+    holds: Callable[[str], bool]
+
+
+def _is_long(password: str) -> bool:
+    return len(password) >= _LONG_ENOUGH
+
+
+_RULES = (
+    _Rule("too_short", f"It must have at least {_LEAST_CHARACTERS} characters.", lambda p: len(p) >= _LEAST_CHARACTERS),
+    _Rule("too_long", f"It must have at most {MOST_CHARACTERS} characters.", lambda p: len(p) <= MOST_CHARACTERS),
+    _Rule("no_upper", "It needs an upper-case letter, or 16 characters.", lambda p: _is_long(p) or any(c.isupper() for c in p)),
+    _Rule("no_lower", "It needs a lower-case letter, or 16 characters.", lambda p: _is_long(p) or any(c.islower() for c in p)),
+    _Rule("no_digit", "It needs a digit, or 16 characters.", lambda p: _is_long(p) or any(c.isdigit() for c in p)),
+    _Rule("no_special", "It needs a special character, or 16 characters.", lambda p: _is_long(p) or any(not c.isalnum() for c in p)),
+    _Rule("monotonous", f"It needs at least {_LEAST_VARIETY} different characters.", lambda p: len(set(p)) >= min(_LEAST_VARIETY, len(p))),
+    _Rule("common", "It is on the list of the passwords that are tried first.", lambda p: not _is_common(p)),
+)
+
+
+def _is_common(password: str) -> bool:
+    """Whether the password, or what is left without the digits and signs around it, is among the 30,000 most used."""
+    folded = password.casefold()
+    core = folded.strip("0123456789!@#$%^&*()-_=+.,?~ ")
+    return folded in _common_passwords() or (len(folded) < _LONG_ENOUGH and core in _common_passwords() and len(core) >= len(folded) - 4)
+
+
+@lru_cache(maxsize=1)
+def _common_passwords() -> frozenset[str]:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # here: it costs 20 ms, which only those who choose a password need to spend
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
+
+
+def _is_guessable(password: str, words: tuple[str, ...]) -> bool:
+    """Whether a personal word, forwards or backwards, makes up most of the password."""
+    folded = password.casefold()
+    return any(
+        len(word) > 3 and (word in folded or word[::-1] in folded) and len(folded) < len(word) + 6  # noqa: PLR2004
+        for word in (w.casefold() for w in words)
+    )

@@ -1,0 +1,90 @@
+"""The trail: every security-relevant fact, written in the transaction of the change that it describes."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import event, insert, inspect
+from sqlalchemy.orm import Session
+
+from secureapi.core.clock import Clock, SystemClock
+from secureapi.core.requests import Client
+from secureapi.security.events import ROW_CHANGED, EventType
+from secureapi.security.identity import Identity
+from secureapi.security.models import AuditEvent
+
+_TABLE = AuditEvent.__table__
+
+
+class Trail:
+    """Writes events. It never commits: an event lives and dies with the change it tells of."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def record(
+        self,
+        session: Session,
+        happened: EventType,
+        *,
+        client: Client,
+        actor: Identity | str | None = None,
+        subject_id: str | None = None,
+        session_id: str | None = None,
+        **details: Any,
+    ) -> None:
+        """Add an event. `actor` is the caller or a user's id; `details` are JSON values without secrets or bare addresses."""
+        if isinstance(actor, Identity):
+            session_id = session_id or actor.session_id
+            actor = actor.user_id
+        session.execute(
+            insert(_TABLE),
+            _row(self._clock, happened, client) | {
+                "actor_id": actor, "subject_id": subject_id, "session_id": session_id, "details": details,
+            },
+        )  # fmt: skip
+
+
+def _row(clock: Clock, happened: EventType, client: Client) -> dict[str, Any]:
+    return {
+        "occurred_at": clock.now(), "type": happened.name, "severity": happened.severity.value, "outcome": happened.outcome.value,
+        "actor_id": None, "subject_id": None, "session_id": None,
+        "request_id": client.request_id, "address": client.address, "user_agent": client.user_agent,
+    }  # fmt: skip
+
+
+def record_row_changes(tables: Iterable[str]) -> None:
+    """From now on every insert, update and delete of these tables through a unit of work leaves an event of its own.
+
+    Bulk statements on them are refused, because they would change rows that nobody names.
+    """
+    audited = frozenset(tables)
+    clock = SystemClock()
+
+    @event.listens_for(Session, "after_flush")
+    def _flushed(session: Session, _context: object) -> None:
+        client = session.info.get("client") or Client.of_command_line()
+        rows = []
+        for action, instances in (("insert", session.new), ("update", session.dirty), ("delete", session.deleted)):
+            for instance in instances:
+                described = _describe(action, instance, audited)
+                if described:
+                    rows.append(_row(clock, ROW_CHANGED, client) | {"details": described})
+        if rows:
+            session.execute(insert(_TABLE), rows)
+
+    @event.listens_for(Session, "do_orm_execute")
+    def _executed(state: Any) -> None:
+        if (state.is_update or state.is_delete) and state.bind_mapper is not None and state.bind_mapper.local_table.name in audited:
+            raise RuntimeError("rows of audited tables are changed one by one, through the unit of work")
+
+
+def _describe(action: str, instance: object, audited: frozenset[str]) -> Mapping[str, Any] | None:
+    state = inspect(instance)
+    assert state is not None  # noqa: S101 - only mapped instances are flushed
+    if state.mapper.local_table.name not in audited:
+        return None
+    changed = sorted(a.key for a in state.attrs if a.history.has_changes()) if action == "update" else []
+    if action == "update" and not changed:
+        return None
+    key = state.identity or state.mapper.primary_key_from_instance(instance)
+    return {"table": state.mapper.local_table.name, "action": action, "key": [str(k) for k in key], "columns": changed}

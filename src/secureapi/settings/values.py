@@ -1,0 +1,101 @@
+"""Reading the kinds of value that a plain number or word is not. Nothing here repeats what it was given in an error."""
+
+import json
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from urllib.parse import urlsplit
+
+Network = IPv4Network | IPv6Network
+
+_UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_RATE = re.compile(r"(\d{1,9})\s*(?:/|\s+per\s+)\s*(\d{1,6})?\s*(second|minute|hour|day)s?", re.IGNORECASE | re.ASCII)
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?")
+_HOST = re.compile(r"\.?(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in so many seconds, over a sliding window."""
+
+    requests: int
+    seconds: int
+
+    def __str__(self) -> str:
+        for unit, length in _UNITS.items():
+            if self.seconds == length:
+                return f"{self.requests}/{unit}"
+        return f"{self.requests}/{self.seconds} seconds"
+
+
+def rate(text: str) -> Rate:
+    """`5/minute`, `100 per hour`, `10/30 seconds`."""
+    found = _RATE.fullmatch(text.strip())
+    if not found or int(found[1]) < 1 or found[2] == "0":
+        raise ValueError('write it as "5/minute", "100/hour" or "10/30 seconds"')
+    return Rate(int(found[1]), int(found[2] or 1) * _UNITS[found[3].lower()])
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A list as JSON (`["a","b"]`) or separated by commas (`a,b`)."""
+    text = text.strip()
+    if text.startswith("["):
+        try:
+            items = json.loads(text)
+        except ValueError:
+            raise ValueError('write the list as JSON (["a","b"]) or separated by commas (a,b)') from None
+        if not all(isinstance(item, str) for item in items):
+            raise ValueError("every entry of the list must be text")
+    else:
+        items = text.split(",")
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Exact origins (RFC 6454): scheme, host and port, nothing else. A pattern or `*` is refused."""
+    found = tuple(item.lower().rstrip("/") for item in words(text))
+    if not all(_ORIGIN.fullmatch(item) for item in found):
+        raise ValueError("list exact origins such as https://app.example.com; neither * nor patterns nor paths are accepted")
+    return found
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """Host names that may stand in the Host header; `.example.com` stands for the domain and everything under it."""
+    found = tuple(item.lower().removeprefix("*") for item in words(text))
+    if not all(_HOST.fullmatch(item) for item in found):
+        raise ValueError("list host names such as api.example.com, or .example.com for a whole domain; a bare * is not accepted")
+    return found
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks in CIDR notation."""
+    try:
+        return tuple(ip_network(item, strict=False) for item in words(text))
+    except ValueError:
+        raise ValueError("list addresses or networks such as 10.0.0.5 or 10.0.0.0/8") from None
+
+
+def http_url(text: str) -> str:
+    """An absolute http or https address without a trailing slash, query or fragment."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("write an absolute address such as https://auth.example.com")
+    return text.rstrip("/")
+
+
+def database_url(text: str) -> str:
+    """A SQLAlchemy address. `postgres://`, `postgresql://` and the async spellings of the seeds all mean psycopg2."""
+    scheme, separator, rest = text.partition("://")
+    engine = scheme.partition("+")[0]
+    if separator and engine in {"postgres", "postgresql"}:
+        return f"postgresql+psycopg2://{rest}"
+    if separator and engine == "sqlite":
+        return f"sqlite://{rest}"
+    raise ValueError("write it as postgresql://user:password@host:5432/name?sslmode=verify-full or sqlite:///var/secureapi.db")
+
+
+def redis_url(text: str) -> str:
+    """`redis://`, or `rediss://` for TLS."""
+    if urlsplit(text).scheme not in {"redis", "rediss"}:
+        raise ValueError("write it as rediss://:password@host:6379/0 (redis:// is without TLS)")
+    return text

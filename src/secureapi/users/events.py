@@ -1,0 +1,16 @@
+"""What this room leaves in the trail."""
+
+from secureapi.security.events import Outcome, Severity, declare
+
+REGISTERED = declare("users.registered", "Somebody opened an account.")
+REGISTRATION_REFUSED = declare(
+    "users.registration.refused", "Somebody asked for an account whose name or address is taken.",
+    severity=Severity.WARNING, outcome=Outcome.FAILURE,
+)  # fmt: skip
+CREATED = declare("users.created", "An administrator made an account.")
+PROFILE_CHANGED = declare("users.profile.changed", "Somebody changed his own account; `fields` names what.")
+EMAIL_CHANGED = declare("users.email.changed", "The address of an account was changed.", severity=Severity.WARNING)
+RECORD_READ = declare("users.record.read", "Somebody read another person's account.")
+DISABLED = declare("users.disabled", "An account was disabled; its sessions ended.", severity=Severity.WARNING)
+ENABLED = declare("users.enabled", "A disabled account was enabled again.", severity=Severity.WARNING)
+ROLE_CHANGED = declare("users.role.changed", "The role of an account was changed.", severity=Severity.WARNING)

@@ -1,0 +1,55 @@
+"""The table of accounts."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index, String, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from secureapi.core.database import Base, Moment
+from secureapi.core.identifiers import new_id
+
+
+class Status(StrEnum):
+    """Whether an account may be used."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+
+
+class User(Base):
+    """An account."""
+
+    __tablename__ = "users"
+
+    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True, default=new_id)
+    username: Mapped[str] = mapped_column(String(50))
+    username_canonical: Mapped[str] = mapped_column(String(50), unique=True)
+    """`canonical_text(username)`: what makes names unique, and what is looked for."""
+    email: Mapped[str] = mapped_column(String(254))
+    """As typed; messages go to this spelling."""
+    email_canonical: Mapped[str] = mapped_column(String(512), unique=True)
+    """`canonical_email(email)`; folding can make a text longer."""
+    email_verified_at: Mapped[datetime | None] = mapped_column(Moment)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    password_changed_at: Mapped[datetime] = mapped_column(Moment)
+    full_name: Mapped[str | None] = mapped_column(String(100))
+    bio: Mapped[str | None] = mapped_column(String(500))
+    website: Mapped[str | None] = mapped_column(String(255))
+    role: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (
+        CheckConstraint("status IN ('active', 'disabled')", name="status"),
+        Index("ix_users_created_at_id", "created_at", "id"),
+    )
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == Status.ACTIVE
+
+    @property
+    def is_email_verified(self) -> bool:
+        return self.email_verified_at is not None

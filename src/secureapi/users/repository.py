@@ -1,0 +1,87 @@
+"""Every query on accounts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy.orm import Session
+
+from secureapi.core.pages import Page
+from secureapi.users.errors import NoSuchUser
+from secureapi.users.models import Status, User
+from secureapi.users.rules import canonical_text
+
+_U = User.__table__.c
+PERSON = (
+    _U.id, _U.username, _U.email, _U.full_name, _U.bio, _U.website, _U.role, _U.created_at, _U.updated_at,
+    (_U.status == Status.ACTIVE).label("is_active"),
+    _U.email_verified_at.is_not(None).label("is_email_verified"),
+)  # fmt: skip
+"""What of an account may leave the house: never the hash, never the canonical forms."""
+
+_BY_ID = select(*PERSON)
+SORTS = {
+    "created_at": (_U.created_at, _U.id), "-created_at": (_U.created_at.desc(), _U.id.desc()),
+    "username": (_U.username_canonical,), "-username": (_U.username_canonical.desc(),),
+}  # fmt: skip
+
+
+class UserRepository:
+    """Accounts inside a transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, user: User) -> None:
+        """Insert. Raises `IntegrityError` when the username or the address is taken."""
+        self._session.add(user)
+        self._session.flush()
+
+    def get(self, user_id: str, *, lock: bool = False) -> User:
+        """An account, locked against other transactions where asked. Raises `NoSuchUser`."""
+        statement = select(User).where(_U.id == user_id)
+        user = self._session.scalars(statement.with_for_update() if lock else statement).one_or_none()
+        if user is None:
+            raise NoSuchUser
+        return user
+
+    def find_by_login(self, canonical: str) -> User | None:
+        """The account with this canonical username or address. A username has no @, so it can never be both."""
+        column = _U.email_canonical if "@" in canonical else _U.username_canonical
+        return self._session.scalars(select(User).where(column == canonical)).one_or_none()
+
+    def count(self, role: str) -> int:
+        """How many active accounts have a role."""
+        counted = select(func.count()).where(_U.role == role, _U.status == Status.ACTIVE)
+        return self._session.scalars(counted).one()
+
+
+def find_person(connection: Connection, user_id: str) -> Row[Any] | None:
+    """What may be shown of one account."""
+    return connection.execute(_BY_ID.where(_U.id == user_id)).one_or_none()
+
+
+def list_people(
+    connection: Connection, *, page: int, per_page: int, sort: str, q: str | None = None, role: str | None = None, status: str | None = None
+) -> Page:
+    """A page of accounts. `q` is looked for literally at the beginning of names and addresses."""
+    matching = _filtered(select(*PERSON), q=q, role=role, status=status)
+    counted = _filtered(select(func.count()).select_from(User), q=q, role=role, status=status)
+    total: int = connection.execute(counted).scalar_one()
+    rows: Sequence[Row[Any]] = connection.execute(
+        matching.order_by(*SORTS[sort]).limit(per_page).offset((page - 1) * per_page)
+    ).all()
+    return Page(rows, total, page, per_page)
+
+
+def _filtered(statement: Select[Any], *, q: str | None, role: str | None, status: str | None) -> Select[Any]:
+    if q:
+        prefix = canonical_text(q)
+        statement = statement.where(
+            or_(_U.username_canonical.startswith(prefix, autoescape=True), _U.email_canonical.startswith(prefix, autoescape=True))
+        )
+    if role:
+        statement = statement.where(_U.role == role)
+    if status:
+        statement = statement.where(_U.status == status)
+    return statement

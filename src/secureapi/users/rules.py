@@ -1,0 +1,46 @@
+"""When two names are the same name: the canonical forms that the database holds unique.
+
+Python does the folding, once, here; the database compares bytes. So the two can never disagree about İ, ı, the Kelvin sign or ß.
+"""
+
+import unicodedata
+
+from email_validator import EmailNotValidError, validate_email
+
+USERNAME_PATTERN = r"[A-Za-z0-9_-]{3,50}"
+EMAIL_LENGTH = 254
+"""RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets."""
+SORTS = ("created_at", "-created_at", "username", "-username")
+"""Orders in which accounts may be listed; a minus sign turns one around."""
+RESERVED_USERNAMES = frozenset(
+    "admin administrator root system api www mail support help security null undefined true false me moderator owner postmaster".split()
+)
+
+
+def canonical_text(text: str) -> str:
+    """NFKC, case-folded, and normalised again, since folding can undo normalisation (Unicode 3.13, toNFKC_Casefold)."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def canonical_email(address: str) -> str:
+    """The one form of an address: local part folded, domain as an IDNA A-label. Raises `ValueError` when it is none."""
+    try:
+        parts = validate_email(address, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        raise ValueError("not an email address") from None
+    return f"{canonical_text(parts.local_part)}@{(parts.ascii_domain or parts.domain).lower()}"
+
+
+def canonical_login(name: str) -> str:
+    """What somebody typed to sign in, in the form in which it is looked for. Takes anything."""
+    if "@" in name:
+        try:
+            return canonical_email(name)
+        except ValueError:
+            pass
+    return canonical_text(name.strip())
+
+
+def is_reserved(username: str) -> bool:
+    """Whether a name would be taken for the service itself."""
+    return canonical_text(username) in RESERVED_USERNAMES

@@ -1,0 +1,82 @@
+"""The shape of what comes in and goes out about accounts."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, validates_schema
+
+from secureapi.core.pages import PageQuery
+from secureapi.core.schemas import Message, MomentField, OneOf, Password, StrictSchema, Text
+from secureapi.security.permissions import Role
+from secureapi.users.rules import EMAIL_LENGTH, SORTS, USERNAME_PATTERN
+
+_USERNAME_SAYS = "A username has 3 to 50 letters, digits, hyphens and underscores."
+_WEBSITE = r"https?://[^\s<>\"'\\]{1,247}"
+
+
+def _username(**kwargs: Any) -> Text:
+    return Text(least=3, most=50, pattern=USERNAME_PATTERN, says=_USERNAME_SAYS, **kwargs)
+
+
+def _email(**kwargs: Any) -> Text:
+    return Text(least=3, most=EMAIL_LENGTH, pattern=r"[^\s@]+@[^\s@]+", says="This is not an email address.", multiline=False, **kwargs)
+
+
+class RegisterRequest(StrictSchema):
+    """A new account."""
+
+    username = _username(required=True)
+    email = _email(required=True)
+    password = Password(required=True)
+    full_name = Text(most=100, multiline=False, allow_none=True)
+
+
+class ProfileChange(StrictSchema):
+    """What somebody may change about himself. A field that is left out stays; null empties one that may be empty."""
+
+    username = _username()
+    email = _email()
+    full_name = Text(most=100, multiline=False, allow_none=True)
+    bio = Text(most=500, allow_none=True)
+    website = Text(most=255, pattern=_WEBSITE, says="A website begins with http:// or https://.", multiline=False, allow_none=True)
+
+    @validates_schema
+    def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if not data:
+            raise ValidationError(Message("empty", "Name at least one field to change."))
+
+
+class UserResponse(StrictSchema):
+    """An account as its owner and those who may read accounts see it."""
+
+    id = fields.String(required=True, metadata={"format": "uuid"})
+    username = fields.String(required=True)
+    email = fields.String(required=True)
+    full_name = fields.String(required=True, allow_none=True)
+    bio = fields.String(required=True, allow_none=True)
+    website = fields.String(required=True, allow_none=True)
+    role = fields.String(required=True)
+    is_active = fields.Boolean(required=True)
+    is_email_verified = fields.Boolean(required=True)
+    created_at = MomentField(required=True)
+    updated_at = MomentField(required=True)
+
+
+class UserListQuery(PageQuery):
+    """Which accounts."""
+
+    q = Text(least=1, most=100, multiline=False, metadata={"description": "Beginning of a username or an address, taken literally."})
+    role = OneOf(role.value for role in Role)
+    status = OneOf(["active", "disabled"])
+    sort = OneOf(SORTS, load_default="created_at")
+
+
+class UserListResponse(StrictSchema):
+    """A page of accounts."""
+
+    users = fields.List(fields.Nested(UserResponse), required=True, attribute="items")
+    total = fields.Integer(required=True)
+    page = fields.Integer(required=True)
+    per_page = fields.Integer(required=True)
+    pages = fields.Integer(required=True)
+
+

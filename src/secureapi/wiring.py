@@ -1,0 +1,91 @@
+"""Where shared objects are made and meet: the one place that knows which implementation stands behind what."""
+
+from dataclasses import dataclass
+
+from flask import Flask
+
+from secureapi.auth.access_tokens import AccessTokens
+from secureapi.auth.callers import Callers, bearer_token
+from secureapi.auth.keys import KeyRing
+from secureapi.auth.known_callers import KnownCallers
+from secureapi.auth.refresh_tokens import RefreshTokens
+from secureapi.auth.service import Credentials, Sessions, SignIn
+from secureapi.auth.service.token_pair import TokenPairs
+from secureapi.core.clock import SystemClock
+from secureapi.core.database import Database, db
+from secureapi.core.health import Check, HealthChecks
+from secureapi.core.redis import RedisStore
+from secureapi.core.secret_values import SecretBox
+from secureapi.core.services import provide
+from secureapi.security.attempts import Attempts
+from secureapi.security.guard import Guard
+from secureapi.security.limits import Limits
+from secureapi.security.passwords import PasswordHasher, PasswordPolicy
+from secureapi.security.service import EventReader
+from secureapi.security.trail import Trail, record_row_changes
+from secureapi.settings import Settings
+from secureapi.users.service import Profiles, Registration
+
+AUDITED_TABLES = ("users", "signing_keys")
+"""Tables whose every change of a row is recorded. Sessions are not among them: each of their changes has an event of its own."""
+
+record_row_changes(AUDITED_TABLES)
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """What `create_app` needs in its own hands."""
+
+    guard: Guard
+    limits: Limits
+
+
+def wire(app: Flask, settings: Settings) -> Wired:
+    """Make every service of one application and put it where routes and commands find it."""
+    clock = SystemClock()
+    secret_box = SecretBox(settings.secret_key)
+    with app.app_context():
+        database = Database(db.engine)
+    redis = RedisStore(settings) if settings.redis_url else None
+
+    trail = Trail(clock)
+    limits = Limits(app, settings)
+    hasher = PasswordHasher(settings, secret_box)
+    policy = PasswordPolicy(settings.app_name)
+    attempts = Attempts(clock=clock, most=settings.max_login_attempts, window=settings.account_lockout)
+
+    keys = KeyRing(settings=settings, database=database, secret_box=secret_box, clock=clock, trail=trail)
+    access_tokens = AccessTokens(app, settings, keys)
+    refresh_tokens = RefreshTokens(secret_box)
+    token_pairs = TokenPairs(settings=settings, clock=clock, access_tokens=access_tokens)
+    known = KnownCallers(redis, settings.api_rate_limit) if redis else None
+    callers = Callers(database=database, clock=clock, tokens=access_tokens, limits=limits, known=known)
+
+    checks = [Check("database", database.ping, is_vital=True)]
+    if redis:
+        checks.append(Check("redis", redis.ping, is_vital=False))
+
+    for instance in (
+        settings, database, trail, keys, callers, limits, hasher, attempts,
+        HealthChecks(tuple(checks)),
+        SignIn(
+            settings=settings, database=database, clock=clock, trail=trail, secret_box=secret_box, hasher=hasher, attempts=attempts,
+            refresh_tokens=refresh_tokens, token_pairs=token_pairs,
+        ),
+        Sessions(
+            settings=settings, database=database, clock=clock, trail=trail, refresh_tokens=refresh_tokens, token_pairs=token_pairs,
+            callers=callers,
+        ),
+        Credentials(
+            database=database, clock=clock, trail=trail, hasher=hasher, policy=policy, attempts=attempts, callers=callers,
+        ),
+        Registration(
+            database=database, clock=clock, trail=trail, hasher=hasher, policy=policy, is_open=settings.registration == "open",
+        ),
+        Profiles(database=database, clock=clock, trail=trail),
+        EventReader(database=database, clock=clock, trail=trail),
+    ):  # fmt: skip
+        provide(app, instance)
+
+    guard = Guard(authenticate=lambda: callers.identify(bearer_token()), limits=limits, trail=trail, database=database)
+    return Wired(guard=guard, limits=limits)
