@@ -9,6 +9,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from secureapi.auth import routes as auth_routes
 from secureapi.cli import register_commands
+from secureapi.core.clock import Clock, SystemClock
 from secureapi.core.database import db, engine_options
 from secureapi.core.identifiers import is_id
 from secureapi.core.logs import configure_logs, init_request_log
@@ -30,11 +31,11 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 _API_VERSION = "1.0.0"
 
 
-def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint, ...] = ()) -> Flask:
+def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint, ...] = (), clock: Clock | None = None) -> Flask:
     """Build the application. Without `settings` they are read from the environment.
 
-    `blueprints` are yours: registered as they are, under the same guard. Raises `SettingsRefused` when the settings cannot be
-    right, and `RuntimeError` when an endpoint does not declare who may enter.
+    `blueprints` are yours: registered as they are, under the same guard. `clock` stands in for the machine's. Raises
+    `SettingsRefused` when the settings cannot be right, and `RuntimeError` when an endpoint does not declare who may enter.
     """
     settings = settings or load_settings()
     configure_logs(settings)
@@ -46,7 +47,7 @@ def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint,
 
     init_problems(app)
     init_request_log(app, settings)
-    wired = wire(app, settings)
+    wired = wire(app, settings, clock or SystemClock())
     app.before_request(wired.guard.admit)
     app.after_request(add_limit_headers)
     talisman = init_headers(app)

@@ -11,7 +11,7 @@ from secureapi.auth.known_callers import KnownCallers
 from secureapi.auth.refresh_tokens import RefreshTokens
 from secureapi.auth.service import Credentials, Sessions, SignIn
 from secureapi.auth.service.token_pair import TokenPairs
-from secureapi.core.clock import SystemClock
+from secureapi.core.clock import Clock
 from secureapi.core.database import Database, db
 from secureapi.core.health import Check, HealthChecks
 from secureapi.core.redis import RedisStore
@@ -40,9 +40,8 @@ class Wired:
     limits: Limits
 
 
-def wire(app: Flask, settings: Settings) -> Wired:
+def wire(app: Flask, settings: Settings, clock: Clock) -> Wired:
     """Make every service of one application and put it where routes and commands find it."""
-    clock = SystemClock()
     secret_box = SecretBox(settings.secret_key)
     with app.app_context():
         database = Database(db.engine)
@@ -66,25 +65,55 @@ def wire(app: Flask, settings: Settings) -> Wired:
         checks.append(Check("redis", redis.ping, is_vital=False))
 
     for instance in (
-        settings, database, trail, keys, callers, limits, hasher, attempts,
+        settings,
+        database,
+        trail,
+        keys,
+        callers,
+        limits,
+        hasher,
+        attempts,
         HealthChecks(tuple(checks)),
         SignIn(
-            settings=settings, database=database, clock=clock, trail=trail, secret_box=secret_box, hasher=hasher, attempts=attempts,
-            refresh_tokens=refresh_tokens, token_pairs=token_pairs,
+            settings=settings,
+            database=database,
+            clock=clock,
+            trail=trail,
+            secret_box=secret_box,
+            hasher=hasher,
+            attempts=attempts,
+            refresh_tokens=refresh_tokens,
+            token_pairs=token_pairs,
         ),
         Sessions(
-            settings=settings, database=database, clock=clock, trail=trail, refresh_tokens=refresh_tokens, token_pairs=token_pairs,
+            settings=settings,
+            database=database,
+            clock=clock,
+            trail=trail,
+            refresh_tokens=refresh_tokens,
+            token_pairs=token_pairs,
             callers=callers,
         ),
         Credentials(
-            database=database, clock=clock, trail=trail, hasher=hasher, policy=policy, attempts=attempts, callers=callers,
+            database=database,
+            clock=clock,
+            trail=trail,
+            hasher=hasher,
+            policy=policy,
+            attempts=attempts,
+            callers=callers,
         ),
         Registration(
-            database=database, clock=clock, trail=trail, hasher=hasher, policy=policy, is_open=settings.registration == "open",
+            database=database,
+            clock=clock,
+            trail=trail,
+            hasher=hasher,
+            policy=policy,
+            is_open=settings.registration == "open",
         ),
         Profiles(database=database, clock=clock, trail=trail),
         EventReader(database=database, clock=clock, trail=trail),
-    ):  # fmt: skip
+    ):
         provide(app, instance)
 
     guard = Guard(authenticate=lambda: callers.identify(bearer_token()), limits=limits, trail=trail, database=database)

@@ -75,11 +75,14 @@ class AccessTokens:
         token: str = create_access_token(
             user_id,
             additional_claims={
-                "sid": session_id, "role": role, "auth_time": int(authenticated_at.timestamp()), "amr": methods.split(),
+                "sid": session_id,
+                "role": role,
+                "auth_time": int(authenticated_at.timestamp()),
+                "amr": methods.split(),
                 "client_id": "secureapi",
             },
             additional_headers={"typ": _TYPE, "kid": self._keys.signing_key().kid},
-        )  # fmt: skip
+        )
         return token
 
     def read(self, token: str) -> Claims:
@@ -132,9 +135,14 @@ def _claims_of(payload: dict[str, Any]) -> Claims:
     if not all(type(moment) is int for moment in moments.values()) or not isinstance(methods, list) or words["type"] != "access":
         raise ValueError
     return Claims(
-        user_id=words["sub"], session_id=words["sid"], token_id=words["jti"], role=words["role"],
-        authenticated_at=moments["auth_time"], methods=tuple(str(method) for method in methods), expires_at=moments["exp"],
-    )  # fmt: skip
+        user_id=words["sub"],
+        session_id=words["sid"],
+        token_id=words["jti"],
+        role=words["role"],
+        authenticated_at=moments["auth_time"],
+        methods=tuple(str(method) for method in methods),
+        expires_at=moments["exp"],
+    )
 
 
 def _is_canonical(token: str) -> bool:

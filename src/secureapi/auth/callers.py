@@ -22,9 +22,7 @@ _SCHEME = "bearer"
 class Callers:
     """Identifies callers, and makes revocations known."""
 
-    def __init__(
-        self, *, database: Database, clock: Clock, tokens: AccessTokens, limits: Limits, known: KnownCallers | None
-    ) -> None:
+    def __init__(self, *, database: Database, clock: Clock, tokens: AccessTokens, limits: Limits, known: KnownCallers | None) -> None:
         self._database = database
         self._clock = clock
         self._tokens = tokens
@@ -108,6 +106,11 @@ def _identity(claims: Claims, role: str) -> Identity:
     if role != claims.role:
         raise TokenRefused
     return Identity(
-        user_id=claims.user_id, session_id=claims.session_id, role=role, permissions=permissions_of(role),
-        token_id=claims.token_id, authenticated_at=claims.authenticated_at, methods=claims.methods,
-    )  # fmt: skip
+        user_id=claims.user_id,
+        session_id=claims.session_id,
+        role=role,
+        permissions=permissions_of(role),
+        token_id=claims.token_id,
+        authenticated_at=claims.authenticated_at,
+        methods=claims.methods,
+    )

@@ -7,25 +7,31 @@ LOGIN_REFUSED = declare(
     "auth.login.refused",
     "A sign-in failed. `reason` says why (unknown, wrong_password, locked, disabled); the client is never told. Where no account "
     "was found, `login` is a keyed hash of what was typed.",
-    severity=Severity.WARNING, outcome=Outcome.FAILURE,
-)  # fmt: skip
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
 REFRESHED = declare("auth.session.refreshed", "A refresh token was exchanged for its successor.")
 REFRESH_REFUSED = declare(
-    "auth.session.refresh_refused", "A refresh token of an ended or expired session, or of a disabled account, was presented.",
-    severity=Severity.WARNING, outcome=Outcome.FAILURE,
-)  # fmt: skip
+    "auth.session.refresh_refused",
+    "A refresh token of an ended or expired session, or of a disabled account, was presented.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
 REFRESH_REUSED = declare(
-    "auth.session.refresh_reused", "A refresh token was presented again after it had been used: it was stolen, or its successor was. "
-    "The session was closed.",
-    severity=Severity.CRITICAL, outcome=Outcome.DENIED,
-)  # fmt: skip
+    "auth.session.refresh_reused",
+    "A refresh token was presented again after it had been used: it was stolen, or its successor was. The session was closed.",
+    severity=Severity.CRITICAL,
+    outcome=Outcome.DENIED,
+)
 LOGGED_OUT = declare("auth.logout.succeeded", "Somebody ended his session.")
 LOGGED_OUT_EVERYWHERE = declare("auth.logout_all.succeeded", "Somebody ended all of his sessions.")
 PASSWORD_CHANGED = declare("auth.password.changed", "A password was changed; the other sessions ended.", severity=Severity.WARNING)
 PASSWORD_CHANGE_REFUSED = declare(
-    "auth.password.change_refused", "The present password was wrong, or no more attempts are allowed.",
-    severity=Severity.WARNING, outcome=Outcome.FAILURE,
-)  # fmt: skip
+    "auth.password.change_refused",
+    "The present password was wrong, or no more attempts are allowed.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
 PASSWORD_SET = declare("auth.password.set", "An administrator set a password; all sessions ended.", severity=Severity.WARNING)
 PASSWORD_REHASHED = declare("auth.password.rehashed", "A password that was right was hashed again under the policy in force.")
 KEY_CREATED = declare("auth.key.created", "A signing key was made.", severity=Severity.WARNING)

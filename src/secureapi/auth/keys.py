@@ -128,9 +128,13 @@ class KeyRing:
         kid = thumbprint(jwk)
         der = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
         return SigningKey(
-            kid=kid, algorithm=algorithm, private_key=self._secrets.seal(_PURPOSE, der, context=_context(kid, algorithm)),
-            public_jwk=json.dumps(jwk | {"kid": kid, "use": "sig", "alg": algorithm}), phase="active", created_at=self._clock.now(),
-        )  # fmt: skip
+            kid=kid,
+            algorithm=algorithm,
+            private_key=self._secrets.seal(_PURPOSE, der, context=_context(kid, algorithm)),
+            public_jwk=json.dumps(jwk | {"kid": kid, "use": "sig", "alg": algorithm}),
+            phase="active",
+            created_at=self._clock.now(),
+        )
 
 
 def thumbprint(jwk: dict[str, str]) -> str:

@@ -121,12 +121,11 @@ class KnownCallers:
         weight = count + before * (1 - into_ms / window)
         if accepted:
             return Budget(is_exceeded=False, remaining=max(0, int(self._most - weight)), resets_in=(2 * window - into_ms) / 1000)
+        # This window alone is full: it must become the one before, and then slide out by one request.
+        wait = window - into_ms + window / count
         if count < self._most:
-            # The window before still weighs too much: wait until enough of it has slid out.
+            # The window before weighs too much: wait until enough of it has slid out.
             wait = window * (1 - (self._most - count) / before) - into_ms
-        else:
-            # This window alone is full: it must become the one before, and then slide out by one request.
-            wait = window - into_ms + window / count
         return Budget(is_exceeded=True, remaining=0, resets_in=max(0.001, wait / 1000))
 
 

@@ -14,23 +14,20 @@ writes through a schema, and all three are what `/openapi.json` is made of.
 from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from flask import Flask, Request
-from flask_smorest import Api as SmorestApi
+from flask import Request
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import ValidationError
 from webargs.flaskparser import FlaskParser
 
 from secureapi.core.bodies import FORM, JSON, read_structured
 from secureapi.core.errors import Fault, Invalid
-from secureapi.core.problems import MEDIA_TYPE, faults_of
-from secureapi.core.schemas import Message, StrictSchema, Text, WholeNumber
+from secureapi.core.problems import faults_of
+from secureapi.core.schemas import StrictSchema, Text
 from secureapi.core.strict_json import pointer_token, storable
 
-P = ParamSpec("P")
-R = TypeVar("R")
-Decorator = Callable[[Callable[P, R]], Callable[P, R]]
+View = TypeVar("View", bound=Callable[..., Any])
 
 PROBLEM_RESPONSES = {
     400: "The request cannot be read, or what it asks for is not acceptable.",
@@ -90,10 +87,25 @@ class _FormParser(_StrictParser):
     accepted = (JSON, FORM)
 
 
-class Blueprint(SmorestBlueprint):  # type: ignore[misc] - flask-smorest has no types
-    """A blueprint that documents what it declares. Plain Flask otherwise."""
+class Blueprint(SmorestBlueprint):  # type: ignore[misc]  # flask-smorest has no types
+    """A blueprint that documents what it declares. Plain Flask otherwise; the methods below only lend it types."""
 
     ARGUMENTS_PARSER = _StrictParser()
+
+    def get(self, rule: str, **options: Any) -> Callable[[View], View]:
+        return cast("Callable[[View], View]", super().get(rule, **options))
+
+    def post(self, rule: str, **options: Any) -> Callable[[View], View]:
+        return cast("Callable[[View], View]", super().post(rule, **options))
+
+    def put(self, rule: str, **options: Any) -> Callable[[View], View]:
+        return cast("Callable[[View], View]", super().put(rule, **options))
+
+    def patch(self, rule: str, **options: Any) -> Callable[[View], View]:
+        return cast("Callable[[View], View]", super().patch(rule, **options))
+
+    def delete(self, rule: str, **options: Any) -> Callable[[View], View]:
+        return cast("Callable[[View], View]", super().delete(rule, **options))
 
 
 _strict = Blueprint("strict", __name__)
@@ -106,21 +118,23 @@ class _FormBlueprint(Blueprint):
 _with_forms = _FormBlueprint("forms", __name__)
 
 
-def accepts(schema: type[StrictSchema], *, form: bool = False, example: Mapping[str, Any] | None = None) -> Decorator[P, R]:
+def accepts(schema: type[StrictSchema], *, form: bool = False, example: Mapping[str, Any] | None = None) -> Callable[[View], View]:
     """The body, handed to the function as keyword arguments' dictionary; a form is read too where `form` says so."""
     source = _with_forms if form else _strict
     decorator = source.arguments(schema, location="json", error_status_code=422, **({"example": dict(example)} if example else {}))
-    return cast("Decorator[P, R]", _marking(decorator, "takes_form", form))
+    return cast("Callable[[View], View]", _marking(decorator, "takes_form", form))
 
 
-def asks(schema: type[StrictSchema]) -> Decorator[P, R]:
+def asks(schema: type[StrictSchema]) -> Callable[[View], View]:
     """The query string."""
-    return cast("Decorator[P, R]", _marking(_strict.arguments(schema, location="query", error_status_code=422), "takes_query", True))
+    return cast("Callable[[View], View]", _marking(_strict.arguments(schema, location="query", error_status_code=422), "takes_query", True))
 
 
-def returns(schema: type[StrictSchema] | None, status: HTTPStatus = HTTPStatus.OK, *, description: str | None = None) -> Decorator[P, R]:
+def returns(
+    schema: type[StrictSchema] | None, status: HTTPStatus = HTTPStatus.OK, *, description: str | None = None
+) -> Callable[[View], View]:
     """The answer: the schema it is written through, and its status. No schema: no body."""
-    return cast("Decorator[P, R]", _strict.response(int(status), schema, description=description))
+    return cast("Callable[[View], View]", _strict.response(int(status), schema, description=description))
 
 
 def _marking(decorator: Callable[..., Any], name: str, value: object) -> Callable[..., Any]:

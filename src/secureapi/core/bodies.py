@@ -66,7 +66,5 @@ def _form(body: bytes) -> dict[str, str]:
         raise Malformed(detail="The form has the same field twice.")
     unstorable = [key for key, value in pairs if not storable(key + value)]
     if unstorable:
-        raise Invalid(
-            faults=[Fault(f"/{pointer_token(key)}", "unstorable_text", "Text must not contain NUL.") for key in unstorable]
-        )
+        raise Invalid(faults=[Fault(f"/{pointer_token(key)}", "unstorable_text", "Text must not contain NUL.") for key in unstorable])
     return fields

@@ -106,9 +106,13 @@ def init_request_log(app: Flask, settings: Settings) -> None:
         milliseconds = round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 2)
         identity = g.get("identity")
         line: dict[str, Any] = {
-            "method": request.method, "path": printable(request.path)[:200], "status": response.status_code, "milliseconds": milliseconds,
-            "address": current_client().address, "user_id": identity.user_id if identity else None,
-        }  # fmt: skip
+            "method": request.method,
+            "path": printable(request.path)[:200],
+            "status": response.status_code,
+            "milliseconds": milliseconds,
+            "address": current_client().address,
+            "user_id": identity.user_id if identity else None,
+        }
         if trace:
             line["trace_id"] = trace[3:35]
         if milliseconds > settings.slow_request_ms:
@@ -126,4 +130,3 @@ def _clean(text: str) -> str:
     if "_" in text or "eyJ" in text:
         text = _TOKENS.sub("[redacted]", text)
     return text if text.isascii() and text.isprintable() else printable(text)
-

@@ -73,9 +73,7 @@ def faults_of(error: ValidationError) -> list[Fault]:
     while waiting:
         pointer, messages = waiting.pop(0)
         if isinstance(messages, dict):
-            waiting += [
-                (pointer if key == "_schema" else f"{pointer}/{pointer_token(str(key))}", below) for key, below in messages.items()
-            ]
+            waiting += [(pointer if key == "_schema" else f"{pointer}/{pointer_token(str(key))}", below) for key, below in messages.items()]
         else:
             for message in messages if isinstance(messages, list) else [messages]:
                 code = getattr(message, "code", None)

@@ -95,9 +95,8 @@ class RedisStore:
 
     def _exchange(self, connection: AbstractConnection, script: Script, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
         try:
-            connection.send_command("EVALSHA", script.digest, len(keys), *keys, *args)
+            connection.send_command("EVALSHA", script.digest, len(keys), *keys, *args)  # type: ignore[no-untyped-call]
             return connection.read_response()
         except NoScriptError:
-            connection.send_command("EVAL", script.source, len(keys), *keys, *args)
+            connection.send_command("EVAL", script.source, len(keys), *keys, *args)  # type: ignore[no-untyped-call]
             return connection.read_response()
-

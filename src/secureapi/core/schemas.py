@@ -5,7 +5,7 @@ Schemas say what shape an input has. What is allowed is for services to decide.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
@@ -18,7 +18,7 @@ class Message(str):
     __slots__ = ("code",)
     code: str
 
-    def __new__(cls, code: str, sentence: str) -> "Message":
+    def __new__(cls, code: str, sentence: str) -> Self:
         made = super().__new__(cls, sentence)
         made.code = code
         return made
@@ -31,7 +31,7 @@ class Message(str):
         return self
 
 
-_COMMON: dict[str, str] = {
+_COMMON: dict[str, Any] = {
     "required": Message("required", "This field is required."),
     "null": Message("null", "This field must not be null."),
     "validator_failed": Message("invalid", "This value is not valid."),
@@ -42,6 +42,8 @@ class StrictSchema(Schema):
     """Every schema derives from this: unknown fields are refused, and fields keep the order in which they are written."""
 
     class Meta:
+        """marshmallow's options."""
+
         unknown = RAISE
 
     error_messages = {  # noqa: RUF012 - marshmallow's own way of declaring it

@@ -42,4 +42,3 @@ class SecretBox:
     def unseal(self, purpose: str, sealed: bytes, *, context: bytes) -> bytes:
         """Decrypt what `seal` made. Raises `cryptography.exceptions.InvalidTag` for anything else."""
         return AESGCM(self.key(purpose)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
-

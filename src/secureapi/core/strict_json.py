@@ -14,6 +14,7 @@ DEPTH = 16
 """How deep objects and arrays may nest."""
 _LARGEST_INTEGER = 2**53 - 1
 _DIGITS = 20
+_FAULTS_SHOWN = 20
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """NUL, which PostgreSQL cannot store, and surrogates that no UTF-8 can carry."""
 
@@ -50,28 +51,30 @@ def storable(text: str) -> bool:
 def _inspect(root: Any) -> None:
     """Depth and text of a parsed value, without recursion: its depth is what is in question."""
     level: list[tuple[str, Any]] = [("", root)]
-    depth = 0
     faults: list[Fault] = []
-    while level:
-        below: list[tuple[str, Any]] = []
-        for pointer, value in level:
-            if isinstance(value, str):
-                if not storable(value):
-                    faults.append(Fault(pointer, "unstorable_text", "Text must not contain NUL or unpaired surrogates."))
-            elif isinstance(value, dict):
-                for key, item in value.items():
-                    if not storable(key):
-                        faults.append(Fault(pointer, "unstorable_text", "Field names must not contain NUL or unpaired surrogates."))
-                    else:
-                        below.append((f"{pointer}/{pointer_token(key)}", item))
-            elif isinstance(value, list):
-                below += [(f"{pointer}/{index}", item) for index, item in enumerate(value)]
-        depth += bool(below)
-        if depth > DEPTH:
-            raise Malformed(detail=f"The body nests deeper than {DEPTH} levels.")
-        level = below
+    for _ in range(DEPTH + 1):
+        faults += [
+            Fault(pointer, "unstorable_text", "Text must not contain NUL or unpaired surrogates.")
+            for pointer, value in level
+            if isinstance(value, str) and not storable(value)
+        ]
+        level = [inner for pointer, value in level for inner in _inside(pointer, value)]
+        if not level:
+            break
+    if level:
+        raise Malformed(detail=f"The body nests deeper than {DEPTH} levels.")
     if faults:
-        raise Invalid(faults=faults[:20])
+        raise Invalid(faults=faults[:_FAULTS_SHOWN])
+
+
+def _inside(pointer: str, value: Any) -> list[tuple[str, Any]]:
+    """What a value contains, each with its pointer. A field name is text too, and looked at like one."""
+    if isinstance(value, dict):
+        names = [(f"{pointer}/{pointer_token(key)}", key) for key in value if not storable(key)]
+        return names + [(f"{pointer}/{pointer_token(key)}", item) for key, item in value.items()]
+    if isinstance(value, list):
+        return [(f"{pointer}/{index}", item) for index, item in enumerate(value)]
+    return []
 
 
 def pointer_token(key: str) -> str:

@@ -10,10 +10,10 @@ from sqlalchemy import case, delete, select
 from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock
-from secureapi.core.database import insert_or_update
+from secureapi.core.database import insert_or_update, table_of
 from secureapi.security.models import Throttle
 
-_T = Throttle.__table__.c
+_T = table_of(Throttle).c
 _PLENTY = 1_000_000
 
 
@@ -46,7 +46,7 @@ class Attempts:
     def reserve(self, session: Session, key: str) -> Attempt:
         """Count one attempt, atomically, in one statement. Attempts beyond the last do not prolong the lock."""
         now = self._clock.now()
-        statement = insert_or_update(session.get_bind().dialect)(Throttle.__table__).values(
+        statement = insert_or_update(session.get_bind().dialect)(table_of(Throttle)).values(
             key=key, attempts=1, expires_at=now + self._window
         )
         is_over = _T.expires_at <= now
@@ -54,9 +54,7 @@ class Attempts:
             index_elements=["key"],
             set_={
                 "attempts": case((is_over, 1), (_T.attempts < _PLENTY, _T.attempts + 1), else_=_PLENTY),
-                "expires_at": case(
-                    (is_over | (_T.attempts + 1 == self._most), statement.excluded.expires_at), else_=_T.expires_at
-                ),
+                "expires_at": case((is_over | (_T.attempts + 1 == self._most), statement.excluded.expires_at), else_=_T.expires_at),
             },
         ).returning(_T.attempts)
         return Attempt(session.execute(statement).scalar_one(), self._most)

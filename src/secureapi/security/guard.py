@@ -111,13 +111,17 @@ class Guard:
         client = current_client()
         with self._database.transaction(client) as session:
             self._trail.record(
-                session, ACCESS_DENIED, client=client, actor=identity, subject_id=identity.user_id,
-                endpoint=request.endpoint, method=request.method,
-            )  # fmt: skip
+                session,
+                ACCESS_DENIED,
+                client=client,
+                actor=identity,
+                subject_id=identity.user_id,
+                endpoint=request.endpoint,
+                method=request.method,
+            )
         raise InsufficientPermission
 
 
 def _declare(view: View, access: Access) -> View:
     view.__dict__["_access"] = access
     return view
-

@@ -11,7 +11,8 @@ _NOT_KEPT = "no-store"
 
 def init_headers(app: Flask) -> Talisman:
     """Talisman for every answer, and what it does not do. `force_https` stays off: a redirect would hide that a token went out in
-    the clear; the proxy in front closes or redirects port 80."""
+    the clear; the proxy in front closes or redirects port 80.
+    """
     talisman = Talisman(
         app,
         force_https=False,

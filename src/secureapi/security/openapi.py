@@ -31,7 +31,7 @@ _PROBLEM_SCHEMA = {
 _EVERYWHERE = (400, 413, 429, 503)
 
 
-class OpenApi(Api):  # type: ignore[misc] - flask-smorest has no types
+class OpenApi(Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest's registry, without its error handlers: `core.problems` answers every error."""
 
     def _register_error_handlers(self) -> None:
@@ -99,5 +99,3 @@ def _complete(operation: dict[str, Any], view: Any, *, has_parameters: bool) -> 
             "description": PROBLEM_RESPONSES[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-
-

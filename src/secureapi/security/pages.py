@@ -21,8 +21,11 @@ from secureapi.settings import Settings
 _SWAGGER = Path(flask_swagger_ui.__file__).parent / "dist"
 _OURS = Path(__file__).parent.parent / "templates"
 _ASSETS = {
-    "swagger-ui.css": _SWAGGER, "swagger-ui-bundle.js": _SWAGGER, "favicon-32x32.png": _SWAGGER, "start.js": _OURS,
-}  # fmt: skip
+    "swagger-ui.css": _SWAGGER,
+    "swagger-ui-bundle.js": _SWAGGER,
+    "favicon-32x32.png": _SWAGGER,
+    "start.js": _OURS,
+}
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -63,9 +66,11 @@ def pages_blueprint(settings: Settings, api: OpenApi, talisman: Talisman) -> Blu
             raise NotFound
         expires = rfc3339(SystemClock().now() + _CONTACT_LIFETIME)
         lines = (
-            f"Contact: {settings.security_contact}", f"Expires: {expires}", "Preferred-Languages: en",
+            f"Contact: {settings.security_contact}",
+            f"Expires: {expires}",
+            "Preferred-Languages: en",
             f"Canonical: {settings.public_url}/.well-known/security.txt",
-        )  # fmt: skip
+        )
         return Response("\r\n".join(lines) + "\r\n", content_type="text/plain; charset=utf-8")
 
     if settings.docs_access != "off":

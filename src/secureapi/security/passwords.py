@@ -139,7 +139,7 @@ def _is_common(password: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _common_passwords() -> frozenset[str]:
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # here: it costs 20 ms, which only those who choose a password need to spend
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - 20 ms that only those who choose a password need to spend
 
     return frozenset(FREQUENCY_LISTS["passwords"])
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from secureapi.core.database import table_of
 from secureapi.security.models import AuditEvent
 
-_E = AuditEvent.__table__.c
+_E = table_of(AuditEvent).c
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,13 @@ class EventQuery(StrictSchema):
     hours = WholeNumber(least=1, most=_YEAR_IN_HOURS, load_default=24, metadata={"description": "How far back."})
     severity = OneOf(severity.value for severity in Severity)
     type = Text(
-        least=1, most=64, pattern=r"[a-z_]+(\.[a-z_]+)*(\.\*)?", says="An event's name, or its beginning with .* behind it.",
+        least=1,
+        most=64,
+        pattern=r"[a-z_]+(\.[a-z_]+)*(\.\*)?",
+        says="An event's name, or its beginning with .* behind it.",
+        attribute="event_type",
         metadata={"description": "A name such as `auth.login.refused`, or the beginning of names: `auth.*`."},
-    )  # fmt: skip
+    )
     cursor = Text(least=1, most=64, pattern=r"[A-Za-z0-9_-]+", says="This cursor did not come from this list.")
     limit = WholeNumber(least=1, most=200, load_default=50)
 

@@ -36,20 +36,25 @@ class EventReader:
         self._trail = trail
 
     def read(
-        self, *, hours: int, severity: str | None = None, type: str | None = None, cursor: str | None = None,  # noqa: A002
-        limit: int, caller: Identity, client: Client,
-    ) -> EventList:  # fmt: skip
+        self,
+        *,
+        hours: int,
+        severity: str | None = None,
+        event_type: str | None = None,
+        cursor: str | None = None,
+        limit: int,
+        caller: Identity,
+        client: Client,
+    ) -> EventList:
         """Events of the last so many hours. Raises `Invalid` for a cursor that did not come from here."""
         wanted = EventFilter(
-            since=self._clock.now() - timedelta(hours=hours), severity=severity, type=type, before_id=_opened(cursor), limit=limit
+            since=self._clock.now() - timedelta(hours=hours), severity=severity, type=event_type, before_id=_opened(cursor), limit=limit
         )
         with self._database.reading() as connection:
             found = list_events(connection, wanted)
         with self._database.transaction(client) as session:
-            asked = {"hours": hours, "severity": severity, "type": type}
-            self._trail.record(
-                session, TRAIL_READ, client=client, actor=caller, **{name: value for name, value in asked.items() if value is not None}
-            )
+            asked: dict[str, Any] = {"hours": hours, "severity": severity, "type": event_type}
+            self._trail.record(session, TRAIL_READ, client=client, actor=caller, **{k: v for k, v in asked.items() if v is not None})
         shown = found[:limit]
         return EventList(shown, _closed(shown[-1].id) if len(found) > limit else None)
 

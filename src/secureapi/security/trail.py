@@ -7,12 +7,13 @@ from sqlalchemy import event, insert, inspect
 from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock, SystemClock
+from secureapi.core.database import table_of
 from secureapi.core.requests import Client
 from secureapi.security.events import ROW_CHANGED, EventType
 from secureapi.security.identity import Identity
 from secureapi.security.models import AuditEvent
 
-_TABLE = AuditEvent.__table__
+_TABLE = table_of(AuditEvent)
 
 
 class Trail:
@@ -38,18 +39,29 @@ class Trail:
             actor = actor.user_id
         session.execute(
             insert(_TABLE),
-            _row(self._clock, happened, client) | {
-                "actor_id": actor, "subject_id": subject_id, "session_id": session_id, "details": details,
+            _row(self._clock, happened, client)
+            | {
+                "actor_id": actor,
+                "subject_id": subject_id,
+                "session_id": session_id,
+                "details": details,
             },
-        )  # fmt: skip
+        )
 
 
 def _row(clock: Clock, happened: EventType, client: Client) -> dict[str, Any]:
     return {
-        "occurred_at": clock.now(), "type": happened.name, "severity": happened.severity.value, "outcome": happened.outcome.value,
-        "actor_id": None, "subject_id": None, "session_id": None,
-        "request_id": client.request_id, "address": client.address, "user_agent": client.user_agent,
-    }  # fmt: skip
+        "occurred_at": clock.now(),
+        "type": happened.name,
+        "severity": happened.severity.value,
+        "outcome": happened.outcome.value,
+        "actor_id": None,
+        "subject_id": None,
+        "session_id": None,
+        "request_id": client.request_id,
+        "address": client.address,
+        "user_agent": client.user_agent,
+    }
 
 
 def record_row_changes(tables: Iterable[str]) -> None:

@@ -18,128 +18,208 @@ class Settings:
     environment: str = setting(
         "production",
         "Where this runs. `development` allows plain http cookies and shows logs for people; the rest is the same everywhere.",
-        group="Service", choices=("development", "testing", "staging", "production"),
-    )  # fmt: skip
-    debug: bool = setting(False, "Must stay off: a debugger answers strangers. Accepted so that `DEBUG=false` of older files is no fault.", group="Service")  # fmt: skip
+        group="Service",
+        choices=("development", "testing", "staging", "production"),
+    )
+    debug: bool = setting(
+        False, "Must stay off: a debugger answers strangers. Accepted so that `DEBUG=false` of older files is no fault.", group="Service"
+    )
     public_url: str = setting(
         "http://127.0.0.1:8000",
         "The address under which clients reach this service, without a trailing slash. It is the issuer of tokens and the start of "
         "every link in a message; the Host header is never used for either.",
-        group="Service", parse=values.http_url, example="https://auth.example.com",
-    )  # fmt: skip
+        group="Service",
+        parse=values.http_url,
+        example="https://auth.example.com",
+    )
     port: int = setting(8000, "The port that `make run` and gunicorn listen on.", group="Service", least=1, most=65535)
-    bind_address: str = setting("127.0.0.1", "The address that gunicorn listens on. Put a reverse proxy in front before opening it.", group="Service")
+    bind_address: str = setting(
+        "127.0.0.1", "The address that gunicorn listens on. Put a reverse proxy in front before opening it.", group="Service"
+    )
     web_concurrency: int = setting(
         1,
         "How many worker processes gunicorn starts. More than one needs PostgreSQL and Redis.",
-        group="Service", least=1, most=256,
-    )  # fmt: skip
-    web_threads: int = setting(16, "How many threads each worker has; each may hold one database connection.", group="Service", least=1, most=256)
+        group="Service",
+        least=1,
+        most=256,
+    )
+    web_threads: int = setting(
+        16, "How many threads each worker has; each may hold one database connection.", group="Service", least=1, most=256
+    )
     unversioned_paths: bool = setting(
         True,
         "Whether `/auth`, `/users` and `/security` answer without `/api/v1`, as two of the seed documents write them.",
         group="Service",
-    )  # fmt: skip
+    )
     docs_access: str = setting(
-        "public", "Who may read `/docs` and `/openapi.json`: everybody, callers with `admin:read`, or nobody (404).",
-        group="Service", choices=("public", "admin", "off"),
-    )  # fmt: skip
+        "public",
+        "Who may read `/docs` and `/openapi.json`: everybody, callers with `admin:read`, or nobody (404).",
+        group="Service",
+        choices=("public", "admin", "off"),
+    )
     security_contact: str = setting(
-        "", "The contact in `/.well-known/security.txt` (RFC 9116): a `mailto:` or `https:` address. Empty: the file answers 404.",
-        group="Service", example="mailto:security@example.com",
-    )  # fmt: skip
+        "",
+        "The contact in `/.well-known/security.txt` (RFC 9116): a `mailto:` or `https:` address. Empty: the file answers 404.",
+        group="Service",
+        example="mailto:security@example.com",
+    )
 
     # ---- secrets
     secret_key: str = setting(
         REQUIRED,
         "The one secret that others are derived from: encryption of the signing keys, refresh tokens, keyed hashes. At least 32 "
         "characters of randomness. Changing it ends every session.",
-        group="Secrets", secret=True, example="(python3 -c 'import secrets; print(secrets.token_urlsafe(48))')",
-    )  # fmt: skip
+        group="Secrets",
+        secret=True,
+        example="(python3 -c 'import secrets; print(secrets.token_urlsafe(48))')",
+    )
     jwt_secret_key: str = setting(
-        "", "The shared secret of `JWT_ALGORITHM=HS256`, at least 32 characters. Not used by the other algorithms.", group="Secrets", secret=True,
-    )  # fmt: skip
+        "",
+        "The shared secret of `JWT_ALGORITHM=HS256`, at least 32 characters. Not used by the other algorithms.",
+        group="Secrets",
+        secret=True,
+    )
     password_pepper: str = setting(
         "",
         "Mixed into every password hash and kept outside the database, so that a stolen table alone cannot be attacked. At least 32 "
         "characters. Losing or changing it invalidates every password. Empty: derived from SECRET_KEY.",
-        group="Secrets", secret=True,
-    )  # fmt: skip
+        group="Secrets",
+        secret=True,
+    )
 
     # ---- stores
     database_url: str = setting(
         REQUIRED,
         "Where the truth lives: `sqlite:///var/secureapi.db` or `postgresql://…?sslmode=verify-full&sslrootcert=…` (12 or newer). "
         "`DATABASE_URL_FILE` keeps the password in it out of the environment.",
-        group="Stores", secret=True, parse=values.database_url, example="sqlite:///var/secureapi.db",
-    )  # fmt: skip
+        group="Stores",
+        secret=True,
+        parse=values.database_url,
+        example="sqlite:///var/secureapi.db",
+    )
     database_require_tls: bool = setting(
-        True, "Refuse a PostgreSQL connection that is not encrypted. Say false aloud for a server on the same host.", group="Stores",
-    )  # fmt: skip
-    database_pool_size: int = setting(0, "Connections each worker keeps. 0: one for each of its threads.", group="Stores", least=0, most=512)
+        True,
+        "Refuse a PostgreSQL connection that is not encrypted. Say false aloud for a server on the same host.",
+        group="Stores",
+    )
+    database_pool_size: int = setting(
+        0, "Connections each worker keeps. 0: one for each of its threads.", group="Stores", least=0, most=512
+    )
     database_timeout_seconds: float = setting(
-        5.0, "How long a request waits for a connection, for a lock, and for one statement, before it is answered with 503.",
-        group="Stores", least=0.1, most=120,
-    )  # fmt: skip
+        5.0,
+        "How long a request waits for a connection, for a lock, and for one statement, before it is answered with 503.",
+        group="Stores",
+        least=0.1,
+        most=120,
+    )
     redis_url: str = setting(
         "",
         "Speed, not truth: limits over all workers and the callers known at this moment. Empty: limits are kept in the process, and only "
         "one worker may run.",
-        group="Stores", secret=True, parse=values.redis_url, example="rediss://:password@redis.example.com:6379/0",
-    )  # fmt: skip
+        group="Stores",
+        secret=True,
+        parse=values.redis_url,
+        example="rediss://:password@redis.example.com:6379/0",
+    )
     redis_require_tls: bool = setting(
-        True, "Refuse `redis://`. Say false aloud for a server on the same host.", group="Stores",
-    )  # fmt: skip
-    redis_ca_file: str = setting("", "The certificate authority that signed the Redis server's certificate. Empty: the system's.", group="Stores")
+        True,
+        "Refuse `redis://`. Say false aloud for a server on the same host.",
+        group="Stores",
+    )
+    redis_ca_file: str = setting(
+        "", "The certificate authority that signed the Redis server's certificate. Empty: the system's.", group="Stores"
+    )
     redis_timeout_seconds: float = setting(
-        0.25, "How long Redis may take before the request goes on without it.", group="Stores", least=0.01, most=10,
-    )  # fmt: skip
+        0.25,
+        "How long Redis may take before the request goes on without it.",
+        group="Stores",
+        least=0.01,
+        most=10,
+    )
 
     # ---- tokens
     jwt_algorithm: str = setting(
-        "ES256", "How new access tokens are signed. Every algorithm but HS256 has a key pair of its own, kept encrypted in the database.",
-        group="Tokens", choices=("ES256", "RS256", "EdDSA", "HS256"),
-    )  # fmt: skip
+        "ES256",
+        "How new access tokens are signed. Every algorithm but HS256 has a key pair of its own, kept encrypted in the database.",
+        group="Tokens",
+        choices=("ES256", "RS256", "EdDSA", "HS256"),
+    )
     jwt_audience: str = setting("", "The `aud` of access tokens. Empty: PUBLIC_URL.", group="Tokens")
     access_token_expire_minutes: int = setting(
-        15, "How long an access token is good, in minutes.", group="Tokens", aliases=("JWT_ACCESS_TOKEN_EXPIRE_MINUTES",), least=1, most=1440,
-    )  # fmt: skip
+        15,
+        "How long an access token is good, in minutes.",
+        group="Tokens",
+        aliases=("JWT_ACCESS_TOKEN_EXPIRE_MINUTES",),
+        least=1,
+        most=1440,
+    )
     refresh_token_expire_days: int = setting(
-        7, "How long a session may lie unused before it ends, in days: each refresh starts this anew.",
-        group="Tokens", aliases=("JWT_REFRESH_TOKEN_EXPIRE_DAYS",), least=1, most=365,
-    )  # fmt: skip
+        7,
+        "How long a session may lie unused before it ends, in days: each refresh starts this anew.",
+        group="Tokens",
+        aliases=("JWT_REFRESH_TOKEN_EXPIRE_DAYS",),
+        least=1,
+        most=365,
+    )
     session_lifetime_days: int = setting(
-        30, "How long a session may last in all, in days, however often it is refreshed.", group="Tokens", least=1, most=365,
-    )  # fmt: skip
+        30,
+        "How long a session may last in all, in days, however often it is refreshed.",
+        group="Tokens",
+        least=1,
+        most=365,
+    )
     refresh_reuse_grace_seconds: int = setting(
         0,
         "For so long after a rotation the used refresh token gives the very same successor again (a lost answer, two browser tabs). "
         "0: any reuse closes the session at once.",
-        group="Tokens", least=0, most=60,
-    )  # fmt: skip
+        group="Tokens",
+        least=0,
+        most=60,
+    )
     secure_cookies: bool = setting(True, "Whether cookies are only sent over https. May be off in development only.", group="Tokens")
 
     # ---- passwords and attempts
     bcrypt_rounds: int = setting(12, "The cost of a password hash: each step doubles it.", group="Passwords", least=4, most=16)
     password_hash_workers: int = setting(
-        0, "How many passwords one worker process hashes at the same time. 0: one for each core.", group="Passwords", least=0, most=64,
-    )  # fmt: skip
+        0,
+        "How many passwords one worker process hashes at the same time. 0: one for each core.",
+        group="Passwords",
+        least=0,
+        most=64,
+    )
     password_hash_wait_seconds: float = setting(
-        10.0, "How long a login waits for its turn to be hashed before it is answered with 503.", group="Passwords", least=0.1, most=60,
-    )  # fmt: skip
+        10.0,
+        "How long a login waits for its turn to be hashed before it is answered with 503.",
+        group="Passwords",
+        least=0.1,
+        most=60,
+    )
     max_login_attempts: int = setting(
-        5, "So many wrong passwords in a row lock an account.", group="Passwords", least=1, most=100,
-    )  # fmt: skip
+        5,
+        "So many wrong passwords in a row lock an account.",
+        group="Passwords",
+        least=1,
+        most=100,
+    )
     account_lockout_minutes: int = setting(
-        30, "How long an account stays locked, and how long wrong attempts are remembered, in minutes.", group="Passwords", least=1, most=1440,
-    )  # fmt: skip
+        30,
+        "How long an account stays locked, and how long wrong attempts are remembered, in minutes.",
+        group="Passwords",
+        least=1,
+        most=1440,
+    )
     registration: str = setting("open", "Whether strangers may register.", group="Passwords", choices=("open", "closed"))
 
     # ---- limits
-    rate_limit_per_minute: int = setting(60, "Requests a minute for each signed-in user, and for each address without one.", group="Limits", least=1)
+    rate_limit_per_minute: int = setting(
+        60, "Requests a minute for each signed-in user, and for each address without one.", group="Limits", least=1
+    )
     rate_limit_max_requests: int = setting(
-        0, "The same in the other seed's words, together with RATE_LIMIT_WINDOW_SECONDS. 0: RATE_LIMIT_PER_MINUTE decides.", group="Limits", least=0,
-    )  # fmt: skip
+        0,
+        "The same in the other seed's words, together with RATE_LIMIT_WINDOW_SECONDS. 0: RATE_LIMIT_PER_MINUTE decides.",
+        group="Limits",
+        least=0,
+    )
     rate_limit_window_seconds: int = setting(60, "The window of RATE_LIMIT_MAX_REQUESTS, in seconds.", group="Limits", least=1, most=86400)
     login_rate_limit: Rate = setting(Rate(5, 60), "Logins for each address.", group="Limits", parse=values.rate)
     register_rate_limit: Rate = setting(Rate(3, 60), "Registrations for each address.", group="Limits", parse=values.rate)
@@ -148,26 +228,41 @@ class Settings:
 
     # ---- who may talk to us
     allowed_hosts: tuple[str, ...] = setting(
-        ("localhost", "127.0.0.1"), "What may stand in the Host header.", group="Edge", parse=values.hosts,
-    )  # fmt: skip
+        ("localhost", "127.0.0.1"),
+        "What may stand in the Host header.",
+        group="Edge",
+        parse=values.hosts,
+    )
     trusted_proxies: tuple[Network, ...] = setting(
         (),
         "Addresses or networks of the reverse proxies in front. Only they are believed about the client's address and scheme; without "
         "any, the socket is.",
-        group="Edge", parse=values.networks, example="10.0.0.0/8",
-    )  # fmt: skip
+        group="Edge",
+        parse=values.networks,
+        example="10.0.0.0/8",
+    )
     cors_origins: tuple[str, ...] = setting(
-        (), "Origins whose pages may read our answers in a browser. Exact origins only.", group="Edge", parse=values.origins,
+        (),
+        "Origins whose pages may read our answers in a browser. Exact origins only.",
+        group="Edge",
+        parse=values.origins,
         example="https://app.example.com",
-    )  # fmt: skip
+    )
     cors_allow_credentials: bool = setting(False, "Whether those pages may send cookies.", group="Edge")
-    cors_allow_methods: tuple[str, ...] = setting(("GET", "POST", "PUT", "PATCH", "DELETE"), "Methods those pages may use.", group="Edge", parse=values.words)  # fmt: skip
+    cors_allow_methods: tuple[str, ...] = setting(
+        ("GET", "POST", "PUT", "PATCH", "DELETE"), "Methods those pages may use.", group="Edge", parse=values.words
+    )
     cors_allow_headers: tuple[str, ...] = setting(
-        ("Authorization", "Content-Type", "X-Request-ID", "Idempotency-Key"), "Request headers those pages may send.", group="Edge", parse=values.words,
-    )  # fmt: skip
+        ("Authorization", "Content-Type", "X-Request-ID", "Idempotency-Key"),
+        "Request headers those pages may send.",
+        group="Edge",
+        parse=values.words,
+    )
 
     # ---- logs
-    log_level: str = setting("INFO", "The least important level that is still written.", group="Logs", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    log_level: str = setting(
+        "INFO", "The least important level that is still written.", group="Logs", choices=("DEBUG", "INFO", "WARNING", "ERROR")
+    )
     log_format: str = setting("json", "One JSON object a line, or colours for people.", group="Logs", choices=("json", "console"))
     slow_request_ms: int = setting(1000, "A request that takes longer is flagged in its log line, in milliseconds.", group="Logs", least=1)
 

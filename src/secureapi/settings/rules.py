@@ -10,7 +10,9 @@ Rule = Callable[[Settings], Iterator[str]]
 
 _LEAST_SECRET_LENGTH = 32
 _LEAST_DISTINCT_CHARACTERS = 10
-_SAMPLE = re.compile(r"change[-_ ]?(this|me)|your[-_ ]?secret|placeholder|super[-_ ]?secret|strong_password_here|insert[-_ ]", re.IGNORECASE)
+_SAMPLE = re.compile(
+    r"change[-_ ]?(this|me)|your[-_ ]?secret|placeholder|super[-_ ]?secret|strong_password_here|insert[-_ ]", re.IGNORECASE
+)
 _ENCRYPTED_MODES = frozenset({"require", "verify-ca", "verify-full"})
 
 

@@ -4,9 +4,11 @@ from secureapi.security.events import Outcome, Severity, declare
 
 REGISTERED = declare("users.registered", "Somebody opened an account.")
 REGISTRATION_REFUSED = declare(
-    "users.registration.refused", "Somebody asked for an account whose name or address is taken.",
-    severity=Severity.WARNING, outcome=Outcome.FAILURE,
-)  # fmt: skip
+    "users.registration.refused",
+    "Somebody asked for an account whose name or address is taken.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
 CREATED = declare("users.created", "An administrator made an account.")
 PROFILE_CHANGED = declare("users.profile.changed", "Somebody changed his own account; `fields` names what.")
 EMAIL_CHANGED = declare("users.email.changed", "The address of an account was changed.", severity=Severity.WARNING)

@@ -6,24 +6,35 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from secureapi.core.database import table_of
 from secureapi.core.pages import Page
 from secureapi.users.errors import NoSuchUser
 from secureapi.users.models import Status, User
 from secureapi.users.rules import canonical_text
 
-_U = User.__table__.c
+_U = table_of(User).c
 PERSON = (
-    _U.id, _U.username, _U.email, _U.full_name, _U.bio, _U.website, _U.role, _U.created_at, _U.updated_at,
+    _U.id,
+    _U.username,
+    _U.email,
+    _U.full_name,
+    _U.bio,
+    _U.website,
+    _U.role,
+    _U.created_at,
+    _U.updated_at,
     (_U.status == Status.ACTIVE).label("is_active"),
     _U.email_verified_at.is_not(None).label("is_email_verified"),
-)  # fmt: skip
+)
 """What of an account may leave the house: never the hash, never the canonical forms."""
 
 _BY_ID = select(*PERSON)
 SORTS = {
-    "created_at": (_U.created_at, _U.id), "-created_at": (_U.created_at.desc(), _U.id.desc()),
-    "username": (_U.username_canonical,), "-username": (_U.username_canonical.desc(),),
-}  # fmt: skip
+    "created_at": (_U.created_at, _U.id),
+    "-created_at": (_U.created_at.desc(), _U.id.desc()),
+    "username": (_U.username_canonical,),
+    "-username": (_U.username_canonical.desc(),),
+}
 
 
 class UserRepository:
@@ -68,9 +79,7 @@ def list_people(
     matching = _filtered(select(*PERSON), q=q, role=role, status=status)
     counted = _filtered(select(func.count()).select_from(User), q=q, role=role, status=status)
     total: int = connection.execute(counted).scalar_one()
-    rows: Sequence[Row[Any]] = connection.execute(
-        matching.order_by(*SORTS[sort]).limit(per_page).offset((page - 1) * per_page)
-    ).all()
+    rows: Sequence[Row[Any]] = connection.execute(matching.order_by(*SORTS[sort]).limit(per_page).offset((page - 1) * per_page)).all()
     return Page(rows, total, page, per_page)
 
 

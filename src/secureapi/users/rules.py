@@ -13,7 +13,26 @@ EMAIL_LENGTH = 254
 SORTS = ("created_at", "-created_at", "username", "-username")
 """Orders in which accounts may be listed; a minus sign turns one around."""
 RESERVED_USERNAMES = frozenset(
-    "admin administrator root system api www mail support help security null undefined true false me moderator owner postmaster".split()
+    [
+        "admin",
+        "administrator",
+        "root",
+        "system",
+        "api",
+        "www",
+        "mail",
+        "support",
+        "help",
+        "security",
+        "null",
+        "undefined",
+        "true",
+        "false",
+        "me",
+        "moderator",
+        "owner",
+        "postmaster",
+    ]
 )
 
 

@@ -78,5 +78,3 @@ class UserListResponse(StrictSchema):
     page = fields.Integer(required=True)
     per_page = fields.Integer(required=True)
     pages = fields.Integer(required=True)
-
-

@@ -46,9 +46,7 @@ class Registration:
             raise Invalid(faults=[Fault("/username", "reserved", "This username is reserved.")])
         return self._open(username, email, password, full_name, Role.USER, client=client, by_administrator=False)
 
-    def create(
-        self, *, username: str, email: str, password: str, role: Role, full_name: str | None = None, client: Client
-    ) -> Row[Any]:
+    def create(self, *, username: str, email: str, password: str, role: Role, full_name: str | None = None, client: Client) -> Row[Any]:
         """Open an account for somebody, in any role. For administrators; the address counts as verified."""
         return self._open(username, email, password, full_name, role, client=client, by_administrator=True)
 
@@ -61,10 +59,19 @@ class Registration:
         password_hash = self._hasher.hash(password)
         now = self._clock.now()
         user = User(
-            username=username, username_canonical=canonical_text(username), email=email, email_canonical=email_canonical,
-            email_verified_at=now if by_administrator else None, password_hash=password_hash, password_changed_at=now,
-            full_name=full_name, role=role.value, status=Status.ACTIVE.value, created_at=now, updated_at=now,
-        )  # fmt: skip
+            username=username,
+            username_canonical=canonical_text(username),
+            email=email,
+            email_canonical=email_canonical,
+            email_verified_at=now if by_administrator else None,
+            password_hash=password_hash,
+            password_changed_at=now,
+            full_name=full_name,
+            role=role.value,
+            status=Status.ACTIVE.value,
+            created_at=now,
+            updated_at=now,
+        )
         try:
             with self._database.transaction(client) as session:
                 UserRepository(session).add(user)

@@ -55,9 +55,7 @@ class Credentials:
         if not is_right or not attempt.is_allowed:
             with self._database.transaction(client) as session:
                 reason = "wrong_password" if attempt.is_allowed else "locked"
-                self._trail.record(
-                    session, events.PASSWORD_CHANGE_REFUSED, client=client, actor=caller, subject_id=user.id, reason=reason
-                )
+                self._trail.record(session, events.PASSWORD_CHANGE_REFUSED, client=client, actor=caller, subject_id=user.id, reason=reason)
                 if attempt.is_last:
                     self._trail.record(session, ACCOUNT_LOCKED, client=client, actor=caller, subject_id=user.id)
             raise WrongCurrentPassword

@@ -59,9 +59,7 @@ class Sessions:
             )
             if rotated is not None:
                 role, user_id = rotated.role, rotated.user_id
-                self._trail.record(
-                    session, events.REFRESHED, client=client, actor=user_id, subject_id=user_id, session_id=token.session_id
-                )
+                self._trail.record(session, events.REFRESHED, client=client, actor=user_id, subject_id=user_id, session_id=token.session_id)
             else:
                 family = SessionRepository(session).find(token.session_id, lock=True)
                 user = UserRepository(session).get(family.user_id) if family else None
@@ -101,8 +99,6 @@ class Sessions:
         """End all of the caller's sessions, this one too. How many they were."""
         with self._database.transaction(client) as session:
             ended = SessionRepository(session).end_all_of(caller.user_id, reason="logout_all", now=self._clock.now())
-            self._trail.record(
-                session, events.LOGGED_OUT_EVERYWHERE, client=client, actor=caller, subject_id=caller.user_id, ended=ended
-            )
+            self._trail.record(session, events.LOGGED_OUT_EVERYWHERE, client=client, actor=caller, subject_id=caller.user_id, ended=ended)
         self._callers.user_changed(caller.user_id)
         return ended

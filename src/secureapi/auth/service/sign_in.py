@@ -24,7 +24,7 @@ from secureapi.users.rules import canonical_login
 
 __all__ = ["SignIn", "TokenPair"]
 
-BY_PASSWORD = "pwd"
+BY_PASSWORD = "pwd"  # noqa: S105 - the name of a method
 """The `amr` value of a password (RFC 8176)."""
 
 
@@ -81,10 +81,19 @@ class SignIn:
         now = self._clock.now()
         token = self._refresh_tokens.first(new_id())
         opened = UserSession(
-            id=token.session_id, user_id=user.id, token_hash=token.hash, generation=0, created_at=now, last_used_at=now,
-            idle_expires_at=now + self._settings.refresh_token_lifetime, expires_at=now + self._settings.session_lifetime,
-            authenticated_at=now, methods=BY_PASSWORD, address=client.address, user_agent=client.user_agent,
-        )  # fmt: skip
+            id=token.session_id,
+            user_id=user.id,
+            token_hash=token.hash,
+            generation=0,
+            created_at=now,
+            last_used_at=now,
+            idle_expires_at=now + self._settings.refresh_token_lifetime,
+            expires_at=now + self._settings.session_lifetime,
+            authenticated_at=now,
+            methods=BY_PASSWORD,
+            address=client.address,
+            user_agent=client.user_agent,
+        )
         with self._database.transaction(client) as session:
             # Locked and looked at again: the account may have been disabled, or its password changed, while we hashed.
             present = UserRepository(session).get(user.id, lock=True)
