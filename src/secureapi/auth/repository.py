@@ -1,6 +1,6 @@
 """Every query on sessions and signing keys."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -75,20 +75,7 @@ class SessionRepository:
 
         Of any number of simultaneous calls with one token exactly one gets a row back.
         """
-        return (
-            self._session.connection()
-            .execute(
-                _ROTATE,
-                {
-                    "session_id": wanted.session_id,
-                    "old_hash": wanted.old_hash,
-                    "new_hash": wanted.new_hash,
-                    "now": wanted.now,
-                    "idle_until": wanted.idle_until,
-                },
-            )
-            .one_or_none()
-        )
+        return self._session.connection().execute(_ROTATE, asdict(wanted)).one_or_none()
 
     def find(self, session_id: str, *, lock: bool = False) -> UserSession | None:
         statement = select(UserSession).where(_S.id == session_id)

@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -80,12 +81,18 @@ class _LibraryLines(logging.Handler):
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Take out what must not be in a log: values under names of secrets, tokens, passwords in addresses, people's addresses."""
     for name, value in event.items():
-        if name == "event" or not isinstance(value, str):
-            if isinstance(value, str):
-                event[name] = _clean(value)
-            continue
-        event[name] = "[redacted]" if _SECRET_NAME.search(name) and name not in _HARMLESS_NAMES else _clean(value)
+        if _is_secret(name):
+            event[name] = "[redacted]"
+        elif isinstance(value, str):
+            event[name] = _clean(value)
+        elif isinstance(value, dict | list | tuple | set):
+            event[name] = _clean(repr(value))
     return event
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return name not in _HARMLESS_NAMES and _SECRET_NAME.search(name) is not None
 
 
 def init_request_log(app: Flask, settings: Settings) -> None:

@@ -68,13 +68,14 @@ class Text(fields.String):
         pattern: str | None = None,
         says: str = "The text has characters that are not allowed here.",
         multiline: bool = True,
+        anything: bool = False,
         **kwargs: Any,
     ) -> None:
-        """`says` is the sentence for text that does not match; `multiline` lets line breaks and tabs through."""
+        """`says` is the sentence for text that does not match; `multiline` lets line breaks and tabs through, `anything` all."""
         metadata = {"minLength": least or None, "maxLength": most, "pattern": f"^{pattern}$" if pattern else None}
         kwargs["metadata"] = {k: v for k, v in metadata.items() if v is not None} | dict(kwargs.get("metadata") or {})
         super().__init__(**kwargs)
-        self._least, self._most, self._says, self._multiline = least, most, says, multiline
+        self._least, self._most, self._says, self._multiline, self._anything = least, most, says, multiline, anything
         self._pattern = re.compile(pattern) if pattern else None
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
@@ -85,7 +86,7 @@ class Text(fields.String):
             raise ValidationError(Message("too_long", f"At most {self._most} characters are accepted."))
         if self._pattern and not self._pattern.fullmatch(text):
             raise ValidationError(Message("pattern", self._says))
-        if any(not c.isprintable() and not (self._multiline and c in "\n\r\t") for c in text):
+        if not self._anything and any(not c.isprintable() and not (self._multiline and c in "\n\r\t") for c in text):
             raise ValidationError(Message("control_characters", "Control characters are not accepted here."))
         return text
 
@@ -94,15 +95,7 @@ class Password(Text):
     """A password as typed: any Unicode, spaces included; only length is a matter of shape."""
 
     def __init__(self, *, least: int = 1, most: int = 128, **kwargs: Any) -> None:
-        super().__init__(least=least, most=most, metadata={"format": "password"}, load_only=True, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
-        text = fields.String._deserialize(self, value, attr, data, **kwargs)
-        if len(text) < self._least:
-            raise ValidationError(Message("too_short", f"At least {self._least} characters are needed."))
-        if len(text) > self._most:
-            raise ValidationError(Message("too_long", f"At most {self._most} characters are accepted."))
-        return text
+        super().__init__(least=least, most=most, anything=True, metadata={"format": "password"}, load_only=True, **kwargs)
 
 
 class OneOf(fields.String):

@@ -79,7 +79,7 @@ class Guard:
 
     def admit(self) -> None:
         """Let the request at hand in, or raise. Runs before every view; an address that does not exist is left to routing."""
-        if request.url_rule is None:
+        if request.url_rule is None or _is_preflight():
             return
         view = current_app.view_functions[request.url_rule.endpoint]
         access = access_of(view)
@@ -120,6 +120,11 @@ class Guard:
                 method=request.method,
             )
         raise InsufficientPermission
+
+
+def _is_preflight() -> bool:
+    """A question for the methods of an address, which Flask answers by itself: a browser asks it without credentials."""
+    return request.method == "OPTIONS" and bool(getattr(request.url_rule, "provide_automatic_options", False))
 
 
 def _declare(view: View, access: Access) -> View:

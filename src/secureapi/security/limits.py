@@ -18,6 +18,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 from redis.exceptions import RedisError
 
+from secureapi.core.redis import REST_SECONDS, connection_options
 from secureapi.core.requests import current_client
 from secureapi.security.errors import RateLimited
 from secureapi.settings import Settings
@@ -73,37 +74,40 @@ class Limits:
         self._items: dict[str, RateLimitItem] = {
             name: RateLimitItemPerSecond(rate.requests, rate.seconds) for name, rate in self.rates.items()
         }
-        options: dict[str, Any] = {}
-        if settings.redis_url:
-            options = {"socket_timeout": settings.redis_timeout_seconds, "socket_connect_timeout": settings.redis_timeout_seconds}
-            if settings.redis_ca_file:
-                options["ssl_ca_certs"] = settings.redis_ca_file
         self._limiter = Limiter(
             lambda: current_client().address,
             strategy=_STRATEGY,
             # The strategy is part of the prefix: another strategy's values under the same key are errors.
             key_prefix=f"secureapi:{_STRATEGY}",
             storage_uri=settings.redis_url or "memory://",
-            storage_options=options,
+            storage_options=connection_options(settings) if settings.redis_url else {},
         )
         # Counted as initialised already, it installs no hooks: the guard spends limits, and a hook would do it a second time.
         app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
         self._alone: RateLimiter = MovingWindowRateLimiter(MemoryStorage())
+        self._away_until = 0.0
 
     def spend(self, name: str, subject: str) -> Spent:
         """Count one request of a subject (an address, a user). Raises `RateLimited` with the true waiting time."""
         subject = _neighbourhood(subject)
-        item = self._items[name]
-        try:
-            spent = self._spend(self._limiter.limiter, name, item, subject)
-        except RedisError as error:
-            _log.warning("limits.store_away", reason=type(error).__name__)
-            spent = self._spend(self._alone, name, item, subject)
+        spent = self._spend_together(name, subject) or self._spend_with(self._alone, name, subject)
         note(spent)
         return spent
 
-    def _spend(self, limiter: RateLimiter, name: str, item: RateLimitItem, subject: str) -> Spent:
+    def _spend_together(self, name: str, subject: str) -> Spent | None:
+        """Count in the store that all workers share; None while it is away, which is asked again every second."""
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            return self._spend_with(self._limiter.limiter, name, subject)
+        except (RedisError, OSError) as error:
+            self._away_until = time.monotonic() + REST_SECONDS
+            _log.warning("limits.store_away", reason=type(error).__name__)
+            return None
+
+    def _spend_with(self, limiter: RateLimiter, name: str, subject: str) -> Spent:
+        item = self._items[name]
         accepted = limiter.hit(item, name, subject)
         window = limiter.get_window_stats(item, name, subject)
         resets_in = max(0.0, window.reset_time - time.time())

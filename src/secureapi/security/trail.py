@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import event, insert, inspect
+from sqlalchemy import bindparam, event, insert, inspect
 from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock, SystemClock
@@ -13,7 +13,8 @@ from secureapi.security.events import ROW_CHANGED, EventType
 from secureapi.security.identity import Identity
 from secureapi.security.models import AuditEvent
 
-_TABLE = table_of(AuditEvent)
+_COLUMNS = [column for column in table_of(AuditEvent).c if column.name != "id"]
+_INSERT = insert(table_of(AuditEvent)).values({column: bindparam(column.name, type_=column.type) for column in _COLUMNS})
 
 
 class Trail:
@@ -37,16 +38,8 @@ class Trail:
         if isinstance(actor, Identity):
             session_id = session_id or actor.session_id
             actor = actor.user_id
-        session.execute(
-            insert(_TABLE),
-            _row(self._clock, happened, client)
-            | {
-                "actor_id": actor,
-                "subject_id": subject_id,
-                "session_id": session_id,
-                "details": details,
-            },
-        )
+        known = {"actor_id": actor, "subject_id": subject_id, "session_id": session_id, "details": details}
+        session.connection().execute(_INSERT, _row(self._clock, happened, client) | known)
 
 
 def _row(clock: Clock, happened: EventType, client: Client) -> dict[str, Any]:
@@ -81,8 +74,8 @@ def record_row_changes(tables: Iterable[str]) -> None:
                 described = _describe(action, instance, audited)
                 if described:
                     rows.append(_row(clock, ROW_CHANGED, client) | {"details": described})
-        if rows:
-            session.execute(insert(_TABLE), rows)
+        for row in rows:
+            session.connection().execute(_INSERT, row)
 
     @event.listens_for(Session, "do_orm_execute")
     def _executed(state: Any) -> None:
