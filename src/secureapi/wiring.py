@@ -12,7 +12,7 @@ from secureapi.auth.refresh_tokens import RefreshTokens
 from secureapi.auth.service import Credentials, Sessions, SignIn
 from secureapi.auth.service.token_pair import TokenPairs
 from secureapi.core.clock import Clock
-from secureapi.core.database import Database, db
+from secureapi.core.database import Database, db, reading_engine
 from secureapi.core.health import Check, HealthChecks
 from secureapi.core.redis import RedisStore
 from secureapi.core.secret_values import SecretBox
@@ -44,7 +44,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Wired:
     """Make every service of one application and put it where routes and commands find it."""
     secret_box = SecretBox(settings.secret_key)
     with app.app_context():
-        database = Database(db.engine)
+        database = Database(db.engine, reading_engine(settings))
     redis = RedisStore(settings) if settings.redis_url else None
 
     trail = Trail(clock)

@@ -70,7 +70,7 @@ class Budget:
     is_exceeded: bool
     remaining: int
     resets_in: float
-    """Seconds until the budget is whole again; when it is exceeded, until one more request is accepted."""
+    """Seconds until the present window ends; when the budget is exceeded, until one more request is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class KnownCallers:
         window = self._window_ms
         weight = count + before * (1 - into_ms / window)
         if accepted:
-            return Budget(is_exceeded=False, remaining=max(0, int(self._most - weight)), resets_in=(2 * window - into_ms) / 1000)
+            return Budget(is_exceeded=False, remaining=max(0, int(self._most - weight)), resets_in=(window - into_ms) / 1000)
         # This window alone is full: it must become the one before, and then slide out by one request.
         wait = window - into_ms + window / count
         if count < self._most:

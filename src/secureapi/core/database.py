@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, event, text
+from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -87,18 +87,26 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     }
     if settings.database_require_tls and "sslmode" not in parse_qs(urlsplit(settings.database_url).query):
         connect["sslmode"] = "require"
-    return pool | {"pool_recycle": 1800, "connect_args": connect}
+    return pool | {"pool_recycle": 1800, "pool_use_lifo": True, "connect_args": connect}
+
+
+def reading_engine(settings: Settings) -> Engine:
+    """A second engine on the same database, for `Database.reading()`."""
+    return create_engine(settings.database_url, **engine_options(settings), isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
 
 
 class Database:
     """Transactions and single looks over one engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, reader: Engine) -> None:
         self.engine = engine
+        self.reader = reader
+        """The same database in autocommit: connections of their own, since switching one over costs as much as a small select."""
         self._sessions = sessionmaker(engine, expire_on_commit=False)
-        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
         if engine.dialect.name == "sqlite":
             _teach_sqlite(engine)
+            _teach_sqlite(reader)
+            event.listen(engine, "begin", _begin_immediately)
 
     @contextmanager
     def transaction(self, client: Client | None = None) -> Iterator[Session]:
@@ -115,8 +123,13 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection without a transaction around each statement: BEGIN and ROLLBACK would cost as much as the select."""
-        with _translated(), self._reader.connect() as connection:
+        with _translated(), self.reader.connect() as connection:
             yield connection
+
+    def dispose(self) -> None:
+        """Close every connection: before a process forks, and when an application is done with."""
+        self.engine.dispose()
+        self.reader.dispose()
 
     def ping(self) -> None:
         """One statement there and back. Raises `Unavailable`."""
@@ -149,7 +162,7 @@ def _sqlstate(error: Exception) -> str | None:
 
 
 def _teach_sqlite(engine: Engine) -> None:
-    """Foreign keys, the write-ahead log, and write locks taken when a transaction begins instead of in the middle of it."""
+    """Foreign keys, which are off by default, and the write-ahead log, which lets readers go on while somebody writes."""
 
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
@@ -159,8 +172,7 @@ def _teach_sqlite(engine: Engine) -> None:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _begun(connection: Connection) -> None:
-        # A deferred transaction that reads first and writes later fails with "database is locked" without waiting.
-        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+def _begin_immediately(connection: Connection) -> None:
+    """A deferred transaction that reads first and writes later would fail with "database is locked" without waiting."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

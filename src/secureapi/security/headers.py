@@ -1,6 +1,8 @@
 """Security headers on every answer, errors included."""
 
-from flask import Flask, Response, request
+from typing import Any
+
+from flask import Flask, Response, current_app, request
 from flask_talisman import Talisman
 
 _NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -9,11 +11,30 @@ _PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), br
 _NOT_KEPT = "no-store"
 
 
+class _Talisman(Talisman):  # type: ignore[misc]  # it has no types
+    """Talisman, which puts the same headers together anew for every answer, made to do so once for each policy."""
+
+    def init_app(self, app: Flask, **options: Any) -> None:
+        self._made: dict[tuple[int, bool], list[tuple[str, str]]] = {}
+        super().init_app(app, **options)
+
+    def _set_response_headers(self, response: Response) -> Response:
+        own = getattr(current_app.view_functions.get(request.endpoint or ""), "talisman_view_options", None)
+        key = (id(own), request.is_secure)
+        headers = self._made.get(key)
+        if headers is None:
+            blank = Response()
+            before = len(blank.headers)
+            headers = self._made[key] = list(super()._set_response_headers(blank).headers)[before:]
+        response.headers.extend(headers)
+        return response
+
+
 def init_headers(app: Flask) -> Talisman:
     """Talisman for every answer, and what it does not do. `force_https` stays off: a redirect would hide that a token went out in
     the clear; the proxy in front closes or redirects port 80.
     """
-    talisman = Talisman(
+    talisman = _Talisman(
         app,
         force_https=False,
         frame_options="DENY",

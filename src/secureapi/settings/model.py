@@ -103,7 +103,11 @@ class Settings:
         group="Stores",
     )
     database_pool_size: int = setting(
-        0, "Connections each worker keeps. 0: one for each of its threads.", group="Stores", least=0, most=512
+        0,
+        "Connections a worker may hold for transactions, and as many again for reads. 0: one for each of its threads.",
+        group="Stores",
+        least=0,
+        most=512,
     )
     database_timeout_seconds: float = setting(
         5.0,
