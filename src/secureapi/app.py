@@ -114,6 +114,7 @@ def _mount(app: Flask, api: OpenApi, settings: Settings) -> None:
         (user_routes.blueprint, "/users"),
         (auth_routes.my_credentials, "/users"),
         (security_routes.blueprint, "/security"),
+        (auth_routes.administration, "/admin"),
     )
     for blueprint, prefix in mounted:
         api.register_blueprint(blueprint, url_prefix=API + prefix)

@@ -9,7 +9,7 @@ from secureapi.auth.callers import Callers, bearer_token
 from secureapi.auth.keys import KeyRing
 from secureapi.auth.known_callers import KnownCallers
 from secureapi.auth.refresh_tokens import RefreshTokens
-from secureapi.auth.service import Credentials, Sessions, SignIn
+from secureapi.auth.service import Credentials, Sessions, SignIn, Statistics
 from secureapi.auth.service.token_pair import TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database, db, reading_engine
@@ -112,6 +112,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Wired:
             is_open=settings.registration == "open",
         ),
         Profiles(database=database, clock=clock, trail=trail),
+        Statistics(database=database, clock=clock),
         EventReader(database=database, clock=clock, trail=trail),
     ):
         provide(app, instance)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from secureapi.auth.models import SigningKey, UserSession
@@ -58,6 +58,12 @@ def find_state(connection: Connection, session_id: str) -> Row[Any] | None:
     """What decides whether a caller is let in, by one look at two primary keys."""
     row: Row[Any] | None = connection.execute(_STATE, {"session_id": session_id}).one_or_none()
     return row
+
+
+def count_sessions(connection: Connection, now: datetime) -> int:
+    """How many sessions are going on."""
+    going = select(func.count()).where(_S.ended_at.is_(None), _S.expires_at > now, _S.idle_expires_at > now)
+    return connection.execute(going).scalar_one()
 
 
 class SessionRepository:

@@ -4,13 +4,14 @@ from typing import Any
 
 from secureapi.auth.schemas import (
     ChangePasswordRequest,
+    FiguresResponse,
     LoggedOutResponse,
     LoginRequest,
     MessageResponse,
     RefreshRequest,
     TokenPairResponse,
 )
-from secureapi.auth.service import Credentials, Sessions, SignIn
+from secureapi.auth.service import Credentials, Sessions, SignIn, Statistics
 from secureapi.core.api import Blueprint, accepts, returns
 from secureapi.core.requests import current_client
 from secureapi.core.services import service
@@ -20,6 +21,7 @@ from secureapi.security.limits import limited
 from secureapi.security.permissions import Permission
 
 blueprint = Blueprint("auth", __name__, description="Signing in, staying signed in, and signing out.")
+administration = Blueprint("admin", __name__, description="Figures for administrators.")
 my_credentials = Blueprint("my-credentials", __name__, description="One's own password.")
 
 
@@ -78,3 +80,11 @@ def change_password(passwords: dict[str, Any]) -> Any:
     """Change one's own password. Every other session ends."""
     service(Credentials).change_password(**passwords, caller=current_identity(), client=current_client())
     return {"message": "Password changed successfully"}
+
+
+@administration.get("/stats")
+@requires(Permission.ADMIN_READ)
+@returns(FiguresResponse)
+def read_figures() -> Any:
+    """How many accounts and sessions there are, and how many events the last day had."""
+    return service(Statistics).figures()

@@ -32,7 +32,7 @@ def current_client() -> Client:
     client: Client | None = g.get("client")
     if client is None:
         client = g.client = Client(
-            address=request.remote_addr or "",
+            address=(request.remote_addr or "").partition("%")[0],
             user_agent=printable(request.headers.get("User-Agent", ""))[:USER_AGENT_LENGTH],
             request_id=current_request_id(),
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from secureapi.core.database import table_of
 from secureapi.security.models import AuditEvent
@@ -23,6 +23,12 @@ class EventFilter:
     before_id: int | None = None
     """Events older than this one: the cursor."""
     limit: int = 50
+
+
+def count_events(connection: Connection, since: datetime) -> dict[str, int]:
+    """How many events of each severity there were since a moment."""
+    counted = select(_E.severity, func.count()).where(_E.occurred_at >= since).group_by(_E.severity)
+    return dict(connection.execute(counted).tuples().all())
 
 
 def list_events(connection: Connection, wanted: EventFilter) -> list[Row[Any]]:

@@ -192,7 +192,7 @@ class Settings:
         most=64,
     )
     password_hash_wait_seconds: float = setting(
-        10.0,
+        30.0,
         "How long a login waits for its turn to be hashed before it is answered with 503.",
         group="Passwords",
         least=0.1,

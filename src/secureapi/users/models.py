@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Moment
 from secureapi.core.identifiers import new_id
+from secureapi.users.rules import CANONICAL_LENGTH
 
 
 class Status(StrEnum):
@@ -28,7 +29,7 @@ class User(Base):
     """`canonical_text(username)`: what makes names unique, and what is looked for."""
     email: Mapped[str] = mapped_column(String(254))
     """As typed; messages go to this spelling."""
-    email_canonical: Mapped[str] = mapped_column(String(512), unique=True)
+    email_canonical: Mapped[str] = mapped_column(String(CANONICAL_LENGTH), unique=True)
     """`canonical_email(email)`; folding can make a text longer."""
     email_verified_at: Mapped[datetime | None] = mapped_column(Moment)
     password_hash: Mapped[str] = mapped_column(String(255))

@@ -10,6 +10,8 @@ from email_validator import EmailNotValidError, validate_email
 USERNAME_PATTERN = r"[A-Za-z0-9_-]{3,50}"
 EMAIL_LENGTH = 254
 """RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets."""
+CANONICAL_LENGTH = 512
+"""Folding makes some texts longer: U+FDFA alone becomes eighteen characters."""
 SORTS = ("created_at", "-created_at", "username", "-username")
 """Orders in which accounts may be listed; a minus sign turns one around."""
 RESERVED_USERNAMES = frozenset(
@@ -47,7 +49,10 @@ def canonical_email(address: str) -> str:
         parts = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         raise ValueError("not an email address") from None
-    return f"{canonical_text(parts.local_part)}@{(parts.ascii_domain or parts.domain).lower()}"
+    canonical = f"{canonical_text(parts.local_part)}@{(parts.ascii_domain or parts.domain).lower()}"
+    if len(canonical) > CANONICAL_LENGTH:
+        raise ValueError("not an email address")
+    return canonical
 
 
 def canonical_login(name: str) -> str:

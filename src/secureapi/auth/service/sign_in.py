@@ -117,6 +117,8 @@ class SignIn:
         with self._database.transaction(client) as session:
             details = {"reason": reason} if user else {"reason": reason, "login": typed}
             self._trail.record(session, events.LOGIN_REFUSED, client=client, subject_id=user.id if user else None, **details)
+            if attempt.number == 1:
+                self._attempts.sweep(session)
             if attempt.is_last and reason != "disabled":
                 self._lock_fell(session, user, typed, client)
 
