@@ -12,9 +12,8 @@ writes through a schema, and all three are what `/openapi.json` is made of.
 """
 
 from collections.abc import Callable, Mapping
-from functools import wraps
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from flask import Request
 from flask_smorest import Blueprint as SmorestBlueprint
@@ -22,12 +21,11 @@ from marshmallow import ValidationError
 from webargs.flaskparser import FlaskParser
 
 from secureapi.core.bodies import FORM, JSON, read_structured
+from secureapi.core.declarations import View, declare
 from secureapi.core.errors import Fault, Invalid
 from secureapi.core.problems import faults_of
 from secureapi.core.schemas import StrictSchema, Text
 from secureapi.core.strict_json import pointer_token, storable
-
-View = TypeVar("View", bound=Callable[..., Any])
 
 PROBLEM_RESPONSES = {
     400: "The request cannot be read, or what it asks for is not acceptable.",
@@ -119,15 +117,16 @@ _with_forms = _FormBlueprint("forms", __name__)
 
 
 def accepts(schema: type[StrictSchema], *, form: bool = False, example: Mapping[str, Any] | None = None) -> Callable[[View], View]:
-    """The body, handed to the function as keyword arguments' dictionary; a form is read too where `form` says so."""
+    """The body, handed to the function as a dictionary; a form is read too where `form` says so."""
     source = _with_forms if form else _strict
     decorator = source.arguments(schema, location="json", error_status_code=422, **({"example": dict(example)} if example else {}))
-    return cast("Callable[[View], View]", _marking(decorator, "takes_form", form))
+    return lambda view: declare(decorator(view), "takes_form", form)
 
 
 def asks(schema: type[StrictSchema]) -> Callable[[View], View]:
     """The query string."""
-    return cast("Callable[[View], View]", _marking(_strict.arguments(schema, location="query", error_status_code=422), "takes_query", True))
+    decorator = _strict.arguments(schema, location="query", error_status_code=422)
+    return lambda view: declare(decorator(view), "takes_query", value=True)
 
 
 def returns(
@@ -135,19 +134,3 @@ def returns(
 ) -> Callable[[View], View]:
     """The answer: the schema it is written through, and its status. No schema: no body."""
     return cast("Callable[[View], View]", _strict.response(int(status), schema, description=description))
-
-
-def _marking(decorator: Callable[..., Any], name: str, value: object) -> Callable[..., Any]:
-    @wraps(decorator)
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        made = decorator(function)
-        made.__dict__.setdefault("_marks", {})
-        made._marks = made._marks | {name: value}  # noqa: SLF001 - our own mark on a function
-        return cast("Callable[..., Any]", made)
-
-    return decorate
-
-
-def mark_of(view: Callable[..., Any], name: str) -> Any:
-    """What a declaration has noted on a view, or None."""
-    return getattr(view, "_marks", {}).get(name)

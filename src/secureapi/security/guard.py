@@ -5,14 +5,14 @@ Three depths: the guard refuses such an endpoint, `create_app()` refuses to star
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from flask import Flask, current_app, g, request
 
-from secureapi.core.api import mark_of
 from secureapi.core.bodies import refuse_oversized
 from secureapi.core.database import Database
+from secureapi.core.declarations import View, declare, declared
 from secureapi.core.errors import Fault, Invalid, Unauthenticated
 from secureapi.core.requests import current_client
 from secureapi.core.strict_json import pointer_token
@@ -24,7 +24,6 @@ from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
 
 _log = structlog.get_logger(__name__)
-View = TypeVar("View", bound=Callable[..., Any])
 Authenticate = Callable[[], Identity]
 """Proves who is calling, counts the request for him, or raises `Unauthenticated`."""
 
@@ -45,22 +44,23 @@ class Access:
 
 def public(view: View) -> View:
     """Strangers may enter."""
-    return _declare(view, Access(is_public=True))
+    return declare(view, "access", Access(is_public=True))
 
 
 def signed_in(view: View) -> View:
     """Whoever is signed in may enter."""
-    return _declare(view, Access(is_any_caller=True))
+    return declare(view, "access", Access(is_any_caller=True))
 
 
 def requires(*permissions: Permission) -> Callable[[View], View]:
     """Whoever holds all of these permissions may enter; with none given, nobody."""
-    return lambda view: _declare(view, Access(permissions=frozenset(permissions)))
+    return lambda view: declare(view, "access", Access(permissions=frozenset(permissions)))
 
 
 def access_of(view: Callable[..., Any] | None) -> Access | None:
     """What an endpoint declares, or None."""
-    return getattr(view, "_access", None)
+    access: Access | None = declared(view, "access")
+    return access
 
 
 def undeclared_endpoints(app: Flask) -> list[str]:
@@ -87,13 +87,13 @@ class Guard:
             _log.error("guard.undeclared", endpoint=request.endpoint)
             raise UndeclaredEndpoint
         if access.is_public:
-            limit = getattr(view, "_limit", GENERAL)
+            limit = declared(view, "limit", GENERAL)
             if limit:
                 self._limits.spend(limit, current_client().address)
         else:
             self._let_in(access)
         refuse_oversized(request)
-        if request.query_string and not mark_of(view, "takes_query"):
+        if request.query_string and not declared(view, "takes_query"):
             raise Invalid(
                 faults=[Fault(f"/{pointer_token(k)}", "unknown_parameter", "This parameter is not known here.") for k in request.args]
             )
@@ -125,8 +125,3 @@ class Guard:
 def _is_preflight() -> bool:
     """A question for the methods of an address, which Flask answers by itself: a browser asks it without credentials."""
     return request.method == "OPTIONS" and bool(getattr(request.url_rule, "provide_automatic_options", False))
-
-
-def _declare(view: View, access: Access) -> View:
-    view.__dict__["_access"] = access
-    return view

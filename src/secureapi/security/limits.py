@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Any, TypeVar
 
 import structlog
 from flask import Flask, Response, g
@@ -18,6 +17,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 from redis.exceptions import RedisError
 
+from secureapi.core.declarations import View, declare
 from secureapi.core.redis import REST_SECONDS, connection_options
 from secureapi.core.requests import current_client
 from secureapi.security.errors import RateLimited
@@ -25,7 +25,6 @@ from secureapi.settings import Settings
 from secureapi.settings.values import Rate
 
 _log = structlog.get_logger(__name__)
-View = TypeVar("View", bound=Callable[..., Any])
 
 GENERAL = "api"
 """The limit of every endpoint that names no other."""
@@ -48,12 +47,7 @@ class Spent:
 
 def limited(name: str) -> Callable[[View], View]:
     """Declare the limit of an endpoint, by its name in the table. It is counted for the client's address."""
-
-    def declare(view: View) -> View:
-        view.__dict__["_limit"] = name
-        return view
-
-    return declare
+    return lambda view: declare(view, "limit", name)
 
 
 def rates_of(settings: Settings) -> dict[str, Rate]:

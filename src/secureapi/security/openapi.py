@@ -8,8 +8,9 @@ from typing import Any
 from flask import Flask
 from flask_smorest import Api
 
-from secureapi.core.api import PROBLEM_RESPONSES, FaultSchema, mark_of
+from secureapi.core.api import PROBLEM_RESPONSES, FaultSchema
 from secureapi.core.bodies import FORM, JSON
+from secureapi.core.declarations import declared
 from secureapi.core.problems import MEDIA_TYPE
 from secureapi.security.guard import access_of
 
@@ -91,7 +92,7 @@ def _complete(operation: dict[str, Any], view: Any, *, has_parameters: bool) -> 
     body = operation.get("requestBody", {}).get("content")
     if body:
         statuses.add(415)
-        if mark_of(view, "takes_form"):
+        if declared(view, "takes_form"):
             body[FORM] = body[JSON]
     operation["responses"].pop("default", None)
     for status in sorted(statuses):
