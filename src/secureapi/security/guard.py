@@ -19,7 +19,7 @@ from secureapi.core.strict_json import pointer_token
 from secureapi.security.errors import InsufficientPermission, UndeclaredEndpoint
 from secureapi.security.events import ACCESS_DENIED
 from secureapi.security.identity import Identity
-from secureapi.security.limits import GENERAL, Limits
+from secureapi.security.limits import GENERAL, Limits, limit_of
 from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
 
@@ -87,7 +87,7 @@ class Guard:
             _log.error("guard.undeclared", endpoint=request.endpoint)
             raise UndeclaredEndpoint
         if access.is_public:
-            limit = declared(view, "limit", GENERAL)
+            limit = limit_of(view)
             if limit:
                 self._limits.spend(limit, current_client().address)
         else:

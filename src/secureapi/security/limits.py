@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
+from typing import Any
 
 import structlog
 from flask import Flask, Response, g
@@ -17,7 +18,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 from redis.exceptions import RedisError
 
-from secureapi.core.declarations import View, declare
+from secureapi.core.declarations import View, declare, declared
 from secureapi.core.redis import REST_SECONDS, connection_options
 from secureapi.core.requests import current_client
 from secureapi.security.errors import RateLimited
@@ -48,6 +49,12 @@ class Spent:
 def limited(name: str) -> Callable[[View], View]:
     """Declare the limit of an endpoint, by its name in the table. It is counted for the client's address."""
     return lambda view: declare(view, "limit", name)
+
+
+def limit_of(view: Callable[..., Any] | None) -> str:
+    """The name of the limit that an endpoint declares, or of the general one."""
+    name: str = declared(view, "limit", GENERAL)
+    return name
 
 
 def rates_of(settings: Settings) -> dict[str, Rate]:
