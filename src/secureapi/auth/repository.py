@@ -1,6 +1,6 @@
 """Every query on sessions and signing keys."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +60,23 @@ def find_state(connection: Connection, session_id: str) -> Row[Any] | None:
     return row
 
 
+def rotate(connection: Connection, wanted: Rotation) -> Row[Any] | None:
+    """Move a family on, if this token is the good one and everything else is in order: one compare-and-set statement.
+
+    Of any number of simultaneous calls with one token exactly one gets a row back.
+    """
+    return connection.execute(
+        _ROTATE,
+        {
+            "session_id": wanted.session_id,
+            "old_hash": wanted.old_hash,
+            "new_hash": wanted.new_hash,
+            "now": wanted.now,
+            "idle_until": wanted.idle_until,
+        },
+    ).one_or_none()
+
+
 def count_sessions(connection: Connection, now: datetime) -> int:
     """How many sessions are going on."""
     going = select(func.count()).where(_S.ended_at.is_(None), _S.expires_at > now, _S.idle_expires_at > now)
@@ -75,13 +92,6 @@ class SessionRepository:
     def add(self, new: UserSession) -> None:
         self._session.add(new)
         self._session.flush()
-
-    def rotate(self, wanted: Rotation) -> Row[Any] | None:
-        """Move a family on, if this token is the good one and everything else is in order: one compare-and-set statement.
-
-        Of any number of simultaneous calls with one token exactly one gets a row back.
-        """
-        return self._session.connection().execute(_ROTATE, asdict(wanted)).one_or_none()
 
     def find(self, session_id: str, *, lock: bool = False) -> UserSession | None:
         statement = select(UserSession).where(_S.id == session_id)

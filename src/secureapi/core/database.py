@@ -1,7 +1,7 @@
 """The database: engine, transactions, portable column types. What SQLite and PostgreSQL do differently is here or in migrations.
 
 Services ask for `Database.transaction()`, one a use case, and `Database.reading()` for a single look that needs no transaction.
-When the database is not there, both raise `Unavailable`, which becomes a 503.
+When the database is not there, they raise `Unavailable`, which becomes a 503.
 """
 
 from collections.abc import Iterator
@@ -121,15 +121,21 @@ class Database:
                 yield session
 
     @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction without a unit of work, for use cases that run a few statements and hold no objects."""
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection without a transaction around each statement: BEGIN and ROLLBACK would cost as much as the select."""
         with _translated(), self.reader.connect() as connection:
             yield connection
 
-    def dispose(self) -> None:
-        """Close every connection: before a process forks, and when an application is done with."""
-        self.engine.dispose()
-        self.reader.dispose()
+    def dispose(self, *, close: bool = True) -> None:
+        """Let go of every connection when an application is done with; after a fork without closing what belongs to the parent."""
+        self.engine.dispose(close=close)
+        self.reader.dispose(close=close)
 
     def ping(self) -> None:
         """One statement there and back. Raises `Unavailable`."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, event, insert, inspect
+from sqlalchemy import Connection, bindparam, event, insert, inspect
 from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock, SystemClock
@@ -25,7 +25,7 @@ class Trail:
 
     def record(
         self,
-        session: Session,
+        session: Session | Connection,
         happened: EventType,
         *,
         client: Client,
@@ -39,7 +39,8 @@ class Trail:
             session_id = session_id or actor.session_id
             actor = actor.user_id
         known = {"actor_id": actor, "subject_id": subject_id, "session_id": session_id, "details": details}
-        session.connection().execute(_INSERT, _row(self._clock, happened, client) | known)
+        connection = session.connection() if isinstance(session, Session) else session
+        connection.execute(_INSERT, _row(self._clock, happened, client) | known)
 
 
 def _row(clock: Clock, happened: EventType, client: Client) -> dict[str, Any]:

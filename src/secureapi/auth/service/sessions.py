@@ -1,14 +1,13 @@
 """Sessions after they were opened: rotating their refresh token, and ending them."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.errors import RefreshRefused, RefreshReused
 from secureapi.auth.models import UserSession
 from secureapi.auth.refresh_tokens import RefreshToken, RefreshTokens
-from secureapi.auth.repository import Rotation, SessionRepository
+from secureapi.auth.repository import Rotation, SessionRepository, rotate
 from secureapi.auth.service.token_pair import TokenPair, TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
@@ -52,36 +51,40 @@ class Sessions:
         token = self._refresh_tokens.read(refresh_token)
         successor = self._refresh_tokens.successor(token)
         now = self._clock.now()
-        refusal: Unauthenticated | None = None
-        with self._database.transaction(client) as session:
-            rotated: Any = SessionRepository(session).rotate(
-                Rotation(token.session_id, token.hash, successor.hash, now, now + self._lifetime)
-            )
+        with self._database.writing() as connection:
+            rotated = rotate(connection, Rotation(token.session_id, token.hash, successor.hash, now, now + self._lifetime))
             if rotated is not None:
-                role, user_id = rotated.role, rotated.user_id
-                self._trail.record(session, events.REFRESHED, client=client, actor=user_id, subject_id=user_id, session_id=token.session_id)
-            else:
-                family = SessionRepository(session).find(token.session_id, lock=True)
-                user = UserRepository(session).get(family.user_id) if family else None
-                refusal = self._refusal(family, user, token, now)
-                if refusal and family:
-                    happened = events.REFRESH_REUSED if isinstance(refusal, RefreshReused) else events.REFRESH_REFUSED
-                    if isinstance(refusal, RefreshReused):
-                        SessionRepository(session).end(family.id, reason="reuse", now=now)
-                    self._trail.record(session, happened, client=client, subject_id=family.user_id, session_id=family.id)
-                if family and user:
-                    rotated, role, user_id = family, user.role, user.id
+                owner: str = rotated.user_id
+                self._trail.record(connection, events.REFRESHED, client=client, actor=owner, subject_id=owner, session_id=token.session_id)
+        if rotated is None:
+            return self._repeat_or_refuse(token, successor, now, client)
+        return self._token_pairs.of(rotated, user_id=owner, role=rotated.role, token=successor)
+
+    def _repeat_or_refuse(self, token: RefreshToken, successor: RefreshToken, now: datetime, client: Client) -> TokenPair:
+        """What becomes of a token that is ours and not the good one: inside the grace its successor is given again."""
+        with self._database.transaction(client) as session:
+            family = SessionRepository(session).find(token.session_id, lock=True)
+            if family is None:
+                raise RefreshRefused
+            user = UserRepository(session).get(family.user_id)
+            refusal = self._refusal(family, user, token, now)
+            if isinstance(refusal, RefreshReused):
+                SessionRepository(session).end(family.id, reason="reuse", now=now)
+            if refusal:
+                happened = events.REFRESH_REUSED if isinstance(refusal, RefreshReused) else events.REFRESH_REFUSED
+                self._trail.record(session, happened, client=client, subject_id=user.id, session_id=family.id)
         if isinstance(refusal, RefreshReused):
-            self._callers.session_ended(user_id, token.session_id)
+            self._callers.session_ended(user.id, family.id)
         if refusal:
             raise refusal
-        return self._token_pairs.of(rotated, user_id=user_id, role=role, token=successor)
+        return self._token_pairs.of(family, user_id=user.id, role=user.role, token=successor)
 
-    def _refusal(self, family: UserSession | None, user: User | None, token: RefreshToken, now: datetime) -> Unauthenticated | None:
-        """Why a token that is not the good one is refused; None inside the grace, when its successor is simply given again."""
-        if family is None or user is None or not user.is_active or family.ended_at is not None:
+    def _refusal(self, family: UserSession, user: User, token: RefreshToken, now: datetime) -> Unauthenticated | None:
+        """Why the token is refused; None inside the grace."""
+        if not user.is_active or family.ended_at is not None or min(family.expires_at, family.idle_expires_at) <= now:
             return RefreshRefused()
-        if family.expires_at <= now or family.idle_expires_at <= now:
+        if family.token_hash == token.hash:
+            # The good one after all: what stood in its way a moment ago is gone. Trying again will do.
             return RefreshRefused()
         is_previous = family.previous_hash == token.hash
         if is_previous and family.rotated_at is not None and now < family.rotated_at + self._grace:
