@@ -2,6 +2,11 @@
 
 from flask import Flask
 
+from secureapi.cli.openapi import openapi
+from secureapi.cli.user import user
+
 
 def register_commands(app: Flask) -> None:
     """Add the commands that need the application."""
+    app.cli.add_command(user)
+    app.cli.add_command(openapi)

@@ -4,14 +4,16 @@ Werkzeug cuts a chunked body at its limit and hands on the rest as if it were al
 the difference, so that a body that is too long is refused (413) instead of parsed in part.
 """
 
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qsl
 
+import structlog
 from flask import Request, current_app
 
 from secureapi.core.errors import Fault, Invalid, Malformed, TooLarge, UnsupportedMedia
 from secureapi.core.strict_json import parse_json, pointer_token, storable
 
+_log = structlog.get_logger(__name__)
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 _FORM_FIELDS = 50
@@ -27,21 +29,28 @@ def read_body(request: Request) -> bytes:
     """The whole body. Raises `TooLarge` beyond the limit, chunked or not, and `Malformed` when the client stops half-way."""
     limit: int = current_app.config["MAX_BODY_BYTES"]
     refuse_oversized(request)
-    environ = request.environ
     length = request.content_length
-    if length is None and not environ.get("wsgi.input_terminated"):
+    if length is None and not request.environ.get("wsgi.input_terminated"):
         return b""
-    wanted = limit + 1 if length is None else length
-    pieces: list[bytes] = []
-    while wanted > 0 and (piece := environ["wsgi.input"].read(wanted)):
-        pieces.append(piece)
-        wanted -= len(piece)
-    body = b"".join(pieces)
+    body = _read_up_to(request.environ["wsgi.input"], limit + 1 if length is None else length)
     if len(body) > limit:
         raise TooLarge
     if length is not None and len(body) < length:
         raise Malformed(detail="The body is shorter than its Content-Length says.")
     return body
+
+
+def _read_up_to(stream: IO[bytes], wanted: int) -> bytes:
+    """So many bytes, or fewer where the stream ends. Raises `Malformed` for chunks that are none, and for a client that went away."""
+    pieces: list[bytes] = []
+    try:
+        while wanted > 0 and (piece := stream.read(wanted)):
+            pieces.append(piece)
+            wanted -= len(piece)
+    except Exception as error:  # noqa: BLE001 - each server has exceptions of its own for what its client sends
+        _log.info("body.unreadable", reason=type(error).__name__)
+        raise Malformed(detail="The body ended early, or its chunks are not what they say.") from None
+    return b"".join(pieces)
 
 
 def read_structured(request: Request, accepted: tuple[str, ...]) -> Any:

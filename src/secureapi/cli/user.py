@@ -1,0 +1,153 @@
+"""`flask user`: accounts from the command line of the server, which may do whatever an administrator may.
+
+Everybody can be named by id, username or address. Passwords come from standard input or a hidden prompt, never as an argument:
+those are in the shell's history and in the list of processes.
+"""
+
+from typing import Any
+
+import click
+from flask.cli import AppGroup
+
+from secureapi.auth.service import Credentials
+from secureapi.cli.accounts import checked_account, described, person_called, refuse_for_the_last_administrator
+from secureapi.cli.answers import Answers, answering, json_option
+from secureapi.core.database import Database
+from secureapi.core.pages import MOST_PER_PAGE
+from secureapi.core.requests import Client
+from secureapi.core.services import service
+from secureapi.security.permissions import Role
+from secureapi.users.errors import RegistrationRefused
+from secureapi.users.models import Status
+from secureapi.users.repository import list_people
+from secureapi.users.rules import SORTS
+from secureapi.users.schemas import UserResponse
+from secureapi.users.service import Registration
+
+user = AppGroup("user", help="Accounts: make, list, show, unlock, disable, enable, and set passwords.")
+_who = click.argument("who", metavar="ID|USERNAME|EMAIL")
+_password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+_MOST_BYTES = 4096
+_COLUMNS = ("id", "username", "email", "role", "status", "created_at")
+
+
+@user.command("create")
+@click.option("--email", required=True, help="The address, which counts as verified.")
+@click.option("--username", required=True, help="3 to 50 letters, digits, hyphens and underscores.")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.USER.value, show_default=True)
+@click.option("--full-name", help="The name that people see.")
+@_password_stdin
+@json_option
+@answering
+def create(answers: Answers, *, email: str, username: str, role: str, full_name: str | None, password_stdin: bool) -> None:
+    """Open an account for somebody."""
+    password = _password(from_stdin=password_stdin)
+    account = checked_account(username=username, email=email, password=password, full_name=full_name)
+    try:
+        made = service(Registration).create(**account, role=Role(role), client=Client.of_command_line())
+    except RegistrationRefused:
+        # A stranger is not told this. Whoever is here can look it up.
+        raise click.ClickException("The username or the address is taken. `flask user list -q` finds by whom.") from None
+    answers.record(described(made))
+
+
+@user.command("list")
+@click.option("-q", "q", help="Beginning of a username or an address.")
+@click.option("--role", type=click.Choice([role.value for role in Role]))
+@click.option("--status", type=click.Choice([status.value for status in Status]))
+@click.option("--sort", type=click.Choice(SORTS), default=SORTS[0], show_default=True)
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--per-page", type=click.IntRange(1, MOST_PER_PAGE), default=50, show_default=True)
+@json_option
+@answering
+def list_(answers: Answers, **wanted: Any) -> None:
+    """A page of accounts."""
+    with service(Database).reading() as connection:
+        page = list_people(connection, **wanted)
+    people = UserResponse(many=True).dump(page.items)
+    if answers.as_json:
+        answers.give({"users": people, "total": page.total, "page": page.page, "per_page": page.per_page, "pages": page.pages})
+        return
+    rows = [person | {"status": "active" if person["is_active"] else "disabled"} for person in people]
+    answers.table(_COLUMNS, [[str(row[column]) for column in _COLUMNS] for row in rows])
+    if page.pages > 1:
+        answers.say(f"page {page.page} of {page.pages}, {page.total} accounts")
+
+
+@user.command("show")
+@_who
+@json_option
+@answering
+def show(answers: Answers, who: str) -> None:
+    """One account, and whether it is locked."""
+    answers.record(described(person_called(who)))
+
+
+@user.command("passwd")
+@_who
+@_password_stdin
+@json_option
+@answering
+def passwd(answers: Answers, who: str, *, password_stdin: bool) -> None:
+    """Set a password. Every session of the account ends, and its lock is lifted."""
+    person = person_called(who)
+    password = _password(from_stdin=password_stdin)
+    service(Credentials).set_password(user_id=person.id, new_password=password, client=Client.of_command_line())
+    _report(answers, person.id, f"{person.username} has a new password; all of the account's sessions ended.")
+
+
+@user.command("unlock")
+@_who
+@json_option
+@answering
+def unlock(answers: Answers, who: str) -> None:
+    """Forget the wrong passwords that were tried on an account."""
+    person = person_called(who)
+    was_counted = service(Credentials).unlock(user_id=person.id, client=Client.of_command_line())
+    _report(answers, person.id, f"{person.username} {'may try again' if was_counted else 'had no wrong attempts'}.")
+
+
+@user.command("disable")
+@_who
+@json_option
+@answering
+def disable(answers: Answers, who: str) -> None:
+    """Let nobody use an account any more, and end its sessions. Not the last administrator's."""
+    person = person_called(who)
+    refuse_for_the_last_administrator(person)
+    is_new = service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
+    _report(answers, person.id, f"{person.username} {'is' if is_new else 'was already'} disabled.")
+
+
+@user.command("enable")
+@_who
+@json_option
+@answering
+def enable(answers: Answers, who: str) -> None:
+    """Let an account be used again. Its old sessions stay ended."""
+    person = person_called(who)
+    is_new = service(Credentials).enable(user_id=person.id, client=Client.of_command_line())
+    _report(answers, person.id, f"{person.username} {'is' if is_new else 'was already'} enabled.")
+
+
+def _report(answers: Answers, user_id: str, sentence: str) -> None:
+    """What came of it: the account as it is now for programs, a sentence for people."""
+    if answers.as_json:
+        answers.give(described(person_called(user_id)))
+    else:
+        answers.say(sentence)
+
+
+def _password(*, from_stdin: bool) -> str:
+    """The new password. Raises `click.UsageError` when there is nobody to ask."""
+    if not from_stdin:
+        if not click.get_text_stream("stdin").isatty():
+            raise click.UsageError("There is no terminal to ask for the password: give it with --password-stdin.")
+        typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        return typed
+    given = click.get_binary_stream("stdin").read(_MOST_BYTES)
+    try:
+        # One line end belongs to the program that wrote it; any other character may belong to the password.
+        return given.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise click.ClickException("The password must be UTF-8.") from None
