@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from secureapi.cli.surroundings import is_given
 from secureapi.settings import Settings
 
 _FIELDS = {field.name.upper(): field for field in dataclasses.fields(Settings)}
+_PLAIN = re.compile(r"[A-Za-z0-9_/:.-]+")
 _REQUIRED = tuple(name for name, field in _FIELDS.items() if field.default is dataclasses.MISSING)
 
 
@@ -42,10 +44,10 @@ def make_dotenv(path: Path, given: Mapping[str, str]) -> str:
 def _lines(folder: Path) -> Iterator[_Line]:
     # An absolute address: a relative one would mean a folder of Flask's own choice.
     database = URL.create("sqlite", database=str(folder / "var" / "secureapi.db")).render_as_string()
-    yield _Line("ENVIRONMENT", "development", "On this machine, for trying things out. Remove it where other people get in: it is `production` then.")
+    yield _Line("ENVIRONMENT", "development", "For trying things out. Remove it where other people get in: it is `production` then.")
     yield _Line("SECRET_KEY", secrets.token_urlsafe(48), "Other secrets are derived from it. Changing it ends every session.")
-    yield _Line("PASSWORD_PEPPER", secrets.token_urlsafe(48), "Mixed into every password hash. Losing or changing it invalidates every password.")
-    yield _Line("DATABASE_URL", _quoted(database), "SQLite, in var/ beside this file. PostgreSQL carries more: postgresql://...?sslmode=verify-full")
+    yield _Line("PASSWORD_PEPPER", secrets.token_urlsafe(48), "Mixed into every password hash. Without it every password is lost.")
+    yield _Line("DATABASE_URL", _quoted(database), "SQLite, in var/ beside this file. PostgreSQL carries more: postgresql://...")
     yield _Line("LOG_FORMAT", "console", "For people; `json` for programs.")
     yield _Line("LOGIN_RATE_LIMIT", "60/minute", "Logins for each address. The default is 5/minute; here all come from one machine.")
     yield _Line("REGISTER_RATE_LIMIT", "60/minute", "Registrations for each address. The default is 3/minute.")
@@ -86,4 +88,7 @@ def _put(path: Path, text: str) -> bool:
 
 def _quoted(value: str) -> str:
     """A value as `.env` reads it back, whatever is in the name of the folder."""
-    return value if value.replace("/", "").replace(":", "").replace(".", "").isalnum() else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -15,7 +15,7 @@ from secureapi.cli import installation
 from secureapi.cli.answers import Answers, answering
 from secureapi.cli.first_settings import make_dotenv
 from secureapi.cli.installation import Administrator
-from secureapi.cli.surroundings import build, dotenv_path, settings_here, variables
+from secureapi.cli.surroundings import application, dotenv_path, settings_here, variables
 from secureapi.settings import Settings
 
 T = TypeVar("T")
@@ -38,8 +38,7 @@ def init(answers: Answers) -> None:
     file = installation.sqlite_file(settings)
     if file:
         step("folder", lambda: installation.make_folder(file))
-    app = build(settings)
-    with app.app_context(), installation.alone(settings):
+    with application(settings) as app, installation.alone(settings):
         step("database", lambda: installation.make_database(settings))
         step("migrations", lambda: installation.migrate(app))
         step("signing key", lambda: installation.make_signing_key(settings))
@@ -97,5 +96,5 @@ def _sign_in_lines(address: str, administrator: Administrator) -> tuple[str, str
         ask, password = "printf 'Password: '; read -rs PASSWORD; echo; ", '"password=$PASSWORD"'
     user = shlex.quote(f"username={administrator.username}")
     first = f"{ask}TOKEN=$(curl -s {address}/api/v1/auth/login --data-urlencode {user} --data-urlencode {password}"
-    token = r"""sed 's/.*"access_token": *"\([^"]*\)".*/\1/'"""
-    return f"{first} | {token}) && \\", f'curl -s {address}/api/v1/users/me -H "Authorization: Bearer $TOKEN"'
+    extract = r"""sed 's/.*"access_token": *"\([^"]*\)".*/\1/'"""
+    return f"{first} | {extract}) && \\", f'curl -s {address}/api/v1/users/me -H "Authorization: Bearer $TOKEN"'

@@ -6,6 +6,7 @@
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from environs import Env
 from flask import Flask
 from werkzeug.utils import import_string
 
+from secureapi.core.database import Database
+from secureapi.core.services import service
 from secureapi.settings import Settings, load_settings
 from secureapi.settings.reference import about_of
 
@@ -76,6 +79,17 @@ def build(settings: Settings) -> Flask:
     """
     create_app: Callable[[Settings], Flask] = import_string("secureapi:create_app")
     return create_app(dataclasses.replace(settings, log_level="ERROR" if settings.log_level == "ERROR" else "WARNING"))
+
+
+@contextmanager
+def application(settings: Settings) -> Iterator[Flask]:
+    """The application, at hand as it is in a request, and with every connection closed afterwards."""
+    app = build(settings)
+    with app.app_context():
+        try:
+            yield app
+        finally:
+            service(Database).dispose()
 
 
 class _File(Env):

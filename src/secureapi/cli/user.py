@@ -4,6 +4,7 @@ Everybody can be named by id, username or address. Passwords come from standard 
 those are in the shell's history and in the list of processes.
 """
 
+import sys
 from typing import Any
 
 import click
@@ -141,13 +142,13 @@ def _report(answers: Answers, user_id: str, sentence: str) -> None:
 def _password(*, from_stdin: bool) -> str:
     """The new password. Raises `click.UsageError` when there is nobody to ask."""
     if not from_stdin:
-        if not click.get_text_stream("stdin").isatty():
+        if not sys.stdin.isatty():
             raise click.UsageError("There is no terminal to ask for the password: give it with --password-stdin.")
         typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return typed
-    given = click.get_binary_stream("stdin").read(_MOST_BYTES)
+    given = sys.stdin.buffer.read(_MOST_BYTES)
     try:
         # One line end belongs to the program that wrote it; any other character may belong to the password.
-        return given.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        return given.decode("utf-8").removesuffix("\r\n").removesuffix("\n")
     except UnicodeDecodeError:
         raise click.ClickException("The password must be UTF-8.") from None

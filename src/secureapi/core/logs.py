@@ -101,7 +101,6 @@ def init_request_log(app: Flask, settings: Settings) -> None:
     @app.before_request
     def _begun() -> None:
         g.began = time.perf_counter()
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=current_request_id())
 
     @app.after_request
@@ -127,6 +126,11 @@ def init_request_log(app: Flask, settings: Settings) -> None:
         log = _access.warning if response.status_code >= 500 or "is_slow" in line else _access.info  # noqa: PLR2004
         log("request", **line)
         return response
+
+    @app.teardown_request
+    def _over(_error: BaseException | None) -> None:
+        # Whatever this thread writes before its next request belongs to none.
+        structlog.contextvars.clear_contextvars()
 
 
 def _clean(text: str) -> str:

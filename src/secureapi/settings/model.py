@@ -27,7 +27,7 @@ class Settings:
     public_url: str = setting(
         "http://127.0.0.1:8000",
         "The address under which clients reach this service, without a trailing slash. It is the issuer of tokens and the start of "
-        "every link in a message; the Host header is never used for either.",
+        "every link in a message; the Host header is never used for either. Not set: this machine's loopback address with PORT.",
         group="Service",
         parse=values.http_url,
         example="https://auth.example.com",

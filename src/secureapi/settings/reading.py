@@ -48,6 +48,7 @@ def load_settings(variables: Mapping[str, str] | None = None, *, dotenv: Path | 
             if value is not None:
                 known[field.name] = value
     if not faults:
+        known.setdefault("public_url", f"http://127.0.0.1:{known.get('port', 8000)}")
         settings = Settings(**known)
         faults = rules.faults_of(settings)
         if not faults:

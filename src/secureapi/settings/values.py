@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from urllib.parse import urlsplit
 
 Network = IPv4Network | IPv6Network
@@ -90,7 +91,11 @@ def database_url(text: str) -> str:
     if separator and engine in {"postgres", "postgresql"}:
         return f"postgresql+psycopg2://{rest}"
     if separator and engine == "sqlite":
-        return f"sqlite://{rest}"
+        path, question, options = rest.removeprefix("/").partition("?")
+        if path in {"", ":memory:"}:
+            return f"sqlite://{rest}"
+        # Relative to the working directory, as a shell would take it; Flask-SQLAlchemy would look in a folder of its own.
+        return f"sqlite:///{Path(path).absolute()}{question}{options}"
     raise ValueError("write it as postgresql://user:password@host:5432/name?sslmode=verify-full or sqlite:///var/secureapi.db")
 
 
