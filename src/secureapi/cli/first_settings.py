@@ -3,18 +3,14 @@
 import contextlib
 import dataclasses
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from sqlalchemy import URL
 
 from secureapi.cli.surroundings import is_given
 from secureapi.settings import Settings
 
 _FIELDS = {field.name.upper(): field for field in dataclasses.fields(Settings)}
-_PLAIN = re.compile(r"[A-Za-z0-9_/:.-]+")
 _REQUIRED = tuple(name for name, field in _FIELDS.items() if field.default is dataclasses.MISSING)
 
 
@@ -37,17 +33,15 @@ def make_dotenv(path: Path, given: Mapping[str, str]) -> str:
         return "already there"
     if all(is_given(_FIELDS[name], given) for name in _REQUIRED):
         return "come from the environment"
-    text = "".join(_text(path.absolute().parent, given))
+    text = "".join(_text(given))
     return f"made {path} with random secrets" if _put(path, text) else "already there"
 
 
-def _lines(folder: Path) -> Iterator[_Line]:
-    # An absolute address: a relative one would mean a folder of Flask's own choice.
-    database = URL.create("sqlite", database=str(folder / "var" / "secureapi.db")).render_as_string()
+def _lines() -> Iterator[_Line]:
     yield _Line("ENVIRONMENT", "development", "For trying things out. Remove it where other people get in: it is `production` then.")
     yield _Line("SECRET_KEY", secrets.token_urlsafe(48), "Other secrets are derived from it. Changing it ends every session.")
     yield _Line("PASSWORD_PEPPER", secrets.token_urlsafe(48), "Mixed into every password hash. Without it every password is lost.")
-    yield _Line("DATABASE_URL", _quoted(database), "SQLite, in var/ beside this file. PostgreSQL carries more: postgresql://...")
+    yield _Line("DATABASE_URL", "sqlite:///var/secureapi.db", "SQLite, from the folder that the server runs in. Or postgresql://...")
     yield _Line("LOG_FORMAT", "console", "For people; `json` for programs.")
     yield _Line("LOGIN_RATE_LIMIT", "60/minute", "Logins for each address. The default is 5/minute; here all come from one machine.")
     yield _Line("REGISTER_RATE_LIMIT", "60/minute", "Registrations for each address. The default is 3/minute.")
@@ -55,10 +49,10 @@ def _lines(folder: Path) -> Iterator[_Line]:
     yield _Line("RATE_LIMIT_PER_MINUTE", "600", "Requests a minute for each user, and for each address without one. The default is 60.")
 
 
-def _text(folder: Path, given: Mapping[str, str]) -> Iterator[str]:
+def _text(given: Mapping[str, str]) -> Iterator[str]:
     yield "# Made by `flask init`. Keep it to yourself, and keep it: the two secrets below are nowhere else.\n"
     yield "# docs/settings.md explains every setting. The environment wins over this file.\n"
-    for line in _lines(folder):
+    for line in _lines():
         if is_given(_FIELDS[line.name], given):
             yield f"\n# {line.name} came from the environment when this file was made.\n"
         else:
@@ -84,11 +78,3 @@ def _put(path: Path, text: str) -> bool:
         return False
     finally:
         draft.unlink()
-
-
-def _quoted(value: str) -> str:
-    """A value as `.env` reads it back, whatever is in the name of the folder."""
-    if _PLAIN.fullmatch(value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import click
 
@@ -19,8 +18,6 @@ from secureapi.cli.surroundings import application, dotenv_path, settings_here, 
 from secureapi.settings import Settings
 
 T = TypeVar("T")
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}  # noqa: S104 - compared with, not listened on
-_HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @click.command()
@@ -68,7 +65,7 @@ def _last_words(answers: Answers, settings: Settings, administrator: Administrat
         answers.say()
         answers.say("  The administrator's password, shown this once:")
         answers.say(f"      {administrator.email}    {administrator.password}")
-    address = _address(settings)
+    address = settings.public_url
     answers.say()
     if settings.docs_access != "off":
         answers.say(f"  API docs      {address}/docs")
@@ -79,13 +76,6 @@ def _last_words(answers: Answers, settings: Settings, administrator: Administrat
     for line in _sign_in_lines(address, administrator):
         answers.say(line)
     answers.say()
-
-
-def _address(settings: Settings) -> str:
-    """Where to reach the service from here: PUBLIC_URL, unless that is about this machine; then PORT knows better."""
-    if urlsplit(settings.public_url).hostname not in _HERE:
-        return settings.public_url
-    return f"http://{_EVERYWHERE.get(settings.bind_address, settings.bind_address)}:{settings.port}"
 
 
 def _sign_in_lines(address: str, administrator: Administrator) -> tuple[str, str]:

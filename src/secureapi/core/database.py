@@ -92,7 +92,13 @@ def engine_options(settings: Settings) -> dict[str, Any]:
 
 def reading_engine(settings: Settings) -> Engine:
     """A second engine on the same database, for `Database.reading()`."""
-    return create_engine(settings.database_url, **engine_options(settings), isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    return create_engine(
+        settings.database_url,
+        **engine_options(settings),
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
+    )
 
 
 class Database:
