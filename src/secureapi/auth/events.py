@@ -11,6 +11,9 @@ LOGIN_REFUSED = declare(
     outcome=Outcome.FAILURE,
 )
 REFRESHED = declare("auth.session.refreshed", "A refresh token was exchanged for its successor.")
+REFRESH_REPEATED = declare(
+    "auth.session.refresh_repeated", "A used refresh token was presented again inside the grace; its successor was given once more."
+)
 REFRESH_REFUSED = declare(
     "auth.session.refresh_refused",
     "A refresh token of an ended or expired session, or of a disabled account, was presented.",

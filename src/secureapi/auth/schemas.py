@@ -1,10 +1,10 @@
 """The shape of what comes in and goes out around signing in."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from secureapi.core.schemas import Message, MomentField, Password, StrictSchema, Text
+from secureapi.core.schemas import ANYTHING, Message, MomentField, Password, StrictSchema, Text
 
 _LOGIN_LENGTH = 320
 
@@ -12,8 +12,10 @@ _LOGIN_LENGTH = 320
 class LoginRequest(StrictSchema):
     """A username or an email address, and a password. Only the size is checked: what is wrong must not be told apart."""
 
-    username = Text(least=1, most=_LOGIN_LENGTH, multiline=False)
-    email = Text(least=1, most=_LOGIN_LENGTH, multiline=False)
+    also: ClassVar[dict[str, Any]] = {"oneOf": [{"required": ["username"]}, {"required": ["email"]}]}
+
+    username = Text(least=1, most=_LOGIN_LENGTH, pattern=ANYTHING)
+    email = Text(least=1, most=_LOGIN_LENGTH, pattern=ANYTHING)
     password = Password(required=True)
 
     @validates_schema
@@ -35,7 +37,7 @@ class TokenPairResponse(StrictSchema):
 class RefreshRequest(StrictSchema):
     """The refresh token that came with the last pair."""
 
-    refresh_token = Text(least=1, most=512, required=True, multiline=False, load_only=True)
+    refresh_token = Text(least=1, most=512, required=True, pattern=ANYTHING, load_only=True)
 
 
 class ChangePasswordRequest(StrictSchema):

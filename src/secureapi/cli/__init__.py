@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from secureapi.cli.openapi import openapi
-from secureapi.cli.user import user
+from secureapi.cli.openapi import openapi as openapi_commands
+from secureapi.cli.user import user as user_commands
 
 
 def register_commands(app: Flask) -> None:
     """Add the commands that need the application."""
-    app.cli.add_command(user)
-    app.cli.add_command(openapi)
+    app.cli.add_command(user_commands)
+    app.cli.add_command(openapi_commands)

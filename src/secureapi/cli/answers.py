@@ -66,7 +66,10 @@ class Answers:
     def _draw(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         is_plain = bool(os.environ.get("NO_COLOR"))
         console = Console(file=self._stream, highlight=False, color_system=None if is_plain else "auto", no_color=is_plain)
-        drawn = Table(*columns, box=SIMPLE_HEAD)
+        drawn = Table(box=SIMPLE_HEAD)
+        for column in columns:
+            # What does not fit goes on below: half an id or half an address is of no use to anybody.
+            drawn.add_column(column, overflow="fold")
         for row in rows:
             drawn.add_row(*(Text(cell) for cell in row))
         console.print(drawn)

@@ -31,15 +31,16 @@ def init(answers: Answers) -> None:
     given = variables()
     step = _Steps(answers)
     step("settings", lambda: make_dotenv(dotenv_path(), given))
-    settings = settings_here()
+    settings = settings_here(given)
     file = installation.sqlite_file(settings)
     if file:
         step("folder", lambda: installation.make_folder(file))
-    with application(settings) as app, installation.alone(settings):
+    with application(settings) as app:
         step("database", lambda: installation.make_database(settings))
-        step("migrations", lambda: installation.migrate(app))
-        step("signing key", lambda: installation.make_signing_key(settings))
-        administrator = step("administrator", lambda: installation.make_administrator(given), _introduced)
+        with installation.alone(settings):
+            step("migrations", lambda: installation.migrate(app))
+            step("signing key", lambda: installation.make_signing_key(settings))
+            administrator = step("administrator", lambda: installation.make_administrator(given), _introduced)
     _last_words(answers, settings, administrator)
 
 

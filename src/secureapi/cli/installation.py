@@ -13,13 +13,12 @@ from pathlib import Path
 
 import click
 import flask_migrate
-from alembic.util import CommandError
 from flask import Flask
 from sqlalchemy import create_engine, make_url, text
 
 from secureapi.auth.keys import KeyRing
 from secureapi.cli.accounts import checked_account
-from secureapi.cli.migrations import pending_migrations
+from secureapi.cli.migrations import UnknownRevision, pending_migrations
 from secureapi.core.database import Database, engine_options
 from secureapi.core.requests import Client
 from secureapi.core.services import service
@@ -103,7 +102,7 @@ def migrate(app: Flask) -> str:
     try:
         with service(Database).engine.connect() as connection:
             pending = pending_migrations(app, connection)
-    except CommandError:
+    except UnknownRevision:
         problem = "The database is at a revision that this version does not know: a newer version of secureapi has used it."
         raise click.ClickException(problem) from None
     if not pending:

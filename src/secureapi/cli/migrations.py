@@ -2,15 +2,21 @@
 
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util import CommandError
 from flask import Flask
 from sqlalchemy import Connection
 
 
-def pending_migrations(app: Flask, connection: Connection) -> list[str]:
-    """The revisions that have not run yet, oldest first.
+class UnknownRevision(Exception):
+    """The database is at a revision that this code does not have: a newer version of secureapi has used it."""
 
-    Raises `alembic.util.CommandError` when the database is at a revision that this code does not know: a newer version made it.
-    """
+
+def pending_migrations(app: Flask, connection: Connection) -> list[str]:
+    """The revisions that have not run yet, oldest first. Raises `UnknownRevision`."""
     script = ScriptDirectory.from_config(app.extensions["migrate"].migrate.get_config())
     present = MigrationContext.configure(connection).get_current_heads()
-    return [step.revision for step in script.iterate_revisions("heads", present or "base")][::-1]
+    try:
+        return [step.revision for step in script.iterate_revisions("heads", present or "base")][::-1]
+    except (CommandError, RevisionError):
+        raise UnknownRevision from None

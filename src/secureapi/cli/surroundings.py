@@ -55,9 +55,12 @@ def variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if loaded.get(name) != value}
 
 
-def settings_here() -> Settings:
-    """The settings as the server would read them here. Raises `SettingsRefused`."""
-    return load_settings(variables(), dotenv=dotenv_path())
+def settings_here(given: Mapping[str, str] | None = None) -> Settings:
+    """The settings as the server would read them here. Raises `SettingsRefused`.
+
+    `given` is what `variables` said before; who has made a `.env` since must not ask again which one Flask had found.
+    """
+    return load_settings(variables() if given is None else given, dotenv=dotenv_path())
 
 
 def origins() -> Iterator[Origin]:

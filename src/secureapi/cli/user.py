@@ -29,7 +29,7 @@ user = AppGroup("user", help="Accounts: make, list, show, unlock, disable, enabl
 _who = click.argument("who", metavar="ID|USERNAME|EMAIL")
 _password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 _MOST_BYTES = 4096
-_COLUMNS = ("id", "username", "email", "role", "status", "created_at")
+_COLUMNS = ("username", "email", "role", "status", "created_at", "id")
 
 
 @user.command("create")
@@ -142,7 +142,7 @@ def _report(answers: Answers, user_id: str, sentence: str) -> None:
 def _password(*, from_stdin: bool) -> str:
     """The new password. Raises `click.UsageError` when there is nobody to ask."""
     if not from_stdin:
-        if not sys.stdin.isatty():
+        if not _is_terminal():
             raise click.UsageError("There is no terminal to ask for the password: give it with --password-stdin.")
         typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         return typed
@@ -152,3 +152,7 @@ def _password(*, from_stdin: bool) -> str:
         return given.decode("utf-8").removesuffix("\r\n").removesuffix("\n")
     except UnicodeDecodeError:
         raise click.ClickException("The password must be UTF-8.") from None
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty()

@@ -65,8 +65,12 @@ class _Lines:
         pass
 
     def msg(self, line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            # Nobody reads the log any more, or its disk is full. The trail is the record; a line of log must not cost an answer.
+            return
 
     debug = info = warning = error = critical = exception = msg
 

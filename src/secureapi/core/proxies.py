@@ -38,7 +38,9 @@ class TrustedProxies:
         self._is_trusted = lru_cache(maxsize=4096)(self._look_up)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # One spelling for one client: a listener on :: sees IPv4 clients as IPv6, all of them in one and the same network.
         peer = environ.get("REMOTE_ADDR", "")
+        peer = environ["REMOTE_ADDR"] = canonical_address(peer) or peer
         if self._networks and self._is_trusted(peer):
             environ["REMOTE_ADDR"] = self._client_of(environ.get("HTTP_X_FORWARDED_FOR", ""), peer)
             # Only the last proxy's own word: earlier entries of a list were written further out.

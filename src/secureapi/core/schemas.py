@@ -5,7 +5,7 @@ Schemas say what shape an input has. What is allowed is for services to decide.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
@@ -41,6 +41,9 @@ _COMMON: dict[str, Any] = {
 class StrictSchema(Schema):
     """Every schema derives from this: unknown fields are refused, and fields keep the order in which they are written."""
 
+    also: ClassVar[dict[str, Any]] = {}
+    """What a rule over several fields is in JSON Schema, for the API's description."""
+
     class Meta:
         """marshmallow's options."""
 
@@ -52,8 +55,21 @@ class StrictSchema(Schema):
     }
 
 
+_HIDDEN = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+"""Control characters, and those that turn the direction of writing around: they make a name look like another one."""
+LINE = rf"[^\t\n\r{_HIDDEN}]*"
+"""Text of one line."""
+LINES = rf"[^{_HIDDEN}]*"
+"""Text with line breaks and tabs."""
+ANYTHING = r"[^\u0000]*"
+"""Whatever can be stored. For secrets, and for what is looked up and never shown."""
+
+
 class Text(fields.String):
-    """Text of `least` to `most` characters, counted as Unicode code points, matching `pattern` where one is given."""
+    """Text of `least` to `most` characters, counted as Unicode code points, that matches `pattern` as a whole.
+
+    Patterns are written in what Python and JSON Schema (ECMA 262) have in common, since both read them.
+    """
 
     default_error_messages = _COMMON | {
         "invalid": Message("type", "Text is expected."),
@@ -65,18 +81,16 @@ class Text(fields.String):
         *,
         least: int = 0,
         most: int,
-        pattern: str | None = None,
+        pattern: str = LINES,
         says: str = "The text has characters that are not allowed here.",
-        multiline: bool = True,
-        anything: bool = False,
         **kwargs: Any,
     ) -> None:
-        """`says` is the sentence for text that does not match; `multiline` lets line breaks and tabs through, `anything` all."""
-        metadata = {"minLength": least or None, "maxLength": most, "pattern": f"^{pattern}$" if pattern else None}
-        kwargs["metadata"] = {k: v for k, v in metadata.items() if v is not None} | dict(kwargs.get("metadata") or {})
+        """`says` is the sentence for text that does not match."""
+        limits = {"maxLength": most, "pattern": f"^{pattern}$"} | ({"minLength": least} if least else {})
+        kwargs["metadata"] = limits | dict(kwargs.get("metadata") or {})
         super().__init__(**kwargs)
-        self._least, self._most, self._says, self._multiline, self._anything = least, most, says, multiline, anything
-        self._pattern = re.compile(pattern) if pattern else None
+        self._least, self._most, self._says = least, most, says
+        self._pattern = re.compile(pattern)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
@@ -84,10 +98,8 @@ class Text(fields.String):
             raise ValidationError(Message("too_short", f"At least {self._least} characters are needed."))
         if len(text) > self._most:
             raise ValidationError(Message("too_long", f"At most {self._most} characters are accepted."))
-        if self._pattern and not self._pattern.fullmatch(text):
+        if not self._pattern.fullmatch(text):
             raise ValidationError(Message("pattern", self._says))
-        if not self._anything and any(not c.isprintable() and not (self._multiline and c in "\n\r\t") for c in text):
-            raise ValidationError(Message("control_characters", "Control characters are not accepted here."))
         return text
 
 
@@ -95,7 +107,7 @@ class Password(Text):
     """A password as typed: any Unicode, spaces included; only length is a matter of shape."""
 
     def __init__(self, *, least: int = 1, most: int = 128, **kwargs: Any) -> None:
-        super().__init__(least=least, most=most, anything=True, metadata={"format": "password"}, load_only=True, **kwargs)
+        super().__init__(least=least, most=most, pattern=ANYTHING, metadata={"format": "password"}, load_only=True, **kwargs)
 
 
 class OneOf(fields.String):

@@ -6,12 +6,16 @@ database and fail there, others let two programs see different values in one tex
 
 import json
 import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, NoReturn
 
 from secureapi.core.errors import Fault, Invalid, Malformed
 
 DEPTH = 16
 """How deep objects and arrays may nest."""
+_ITEMS = 10_000
+"""How many commas a body may have: a megabyte of zeros would become hundreds of megabytes of objects."""
 _LARGEST_INTEGER = 2**53 - 1
 _DIGITS = 20
 _FAULTS_SHOWN = 20
@@ -31,6 +35,8 @@ def parse_json(body: bytes) -> Any:
         raise Malformed(detail="The body is not UTF-8.") from None
     if text.startswith("\ufeff"):
         raise Malformed(detail="The body begins with a byte order mark.")
+    if text.count(",") > _ITEMS:
+        raise Malformed(detail=f"The body has more than {_ITEMS} items.")
     try:
         value = _DECODER.decode(text)
     except _Refused as refused:
@@ -39,7 +45,12 @@ def parse_json(body: bytes) -> Any:
         raise Malformed(detail=f"The body nests deeper than {DEPTH} levels.") from None
     except ValueError:
         raise Malformed(detail="The body is not valid JSON.") from None
-    _inspect(value)
+    _refuse_depth(value)
+    # In a text that is UTF-8 and JSON they can only hide behind an escape.
+    if "\\u" in text:
+        faults = list(islice(_unstorable("", value), _FAULTS_SHOWN))
+        if faults:
+            raise Invalid(faults=faults)
     return value
 
 
@@ -48,33 +59,33 @@ def storable(text: str) -> bool:
     return _UNSTORABLE.search(text) is None
 
 
-def _inspect(root: Any) -> None:
-    """Depth and text of a parsed value, without recursion: its depth is what is in question."""
-    level: list[tuple[str, Any]] = [("", root)]
-    faults: list[Fault] = []
+def _refuse_depth(root: Any) -> None:
+    """Level by level, without recursion: the depth is what is in question."""
+    level = [root]
     for _ in range(DEPTH + 1):
-        faults += [
-            Fault(pointer, "unstorable_text", "Text must not contain NUL or unpaired surrogates.")
-            for pointer, value in level
-            if isinstance(value, str) and not storable(value)
-        ]
-        level = [inner for pointer, value in level for inner in _inside(pointer, value)]
+        level = [inner for value in level if isinstance(value, dict | list) for inner in _inside(value)]
         if not level:
-            break
-    if level:
-        raise Malformed(detail=f"The body nests deeper than {DEPTH} levels.")
-    if faults:
-        raise Invalid(faults=faults[:_FAULTS_SHOWN])
+            return
+    raise Malformed(detail=f"The body nests deeper than {DEPTH} levels.")
 
 
-def _inside(pointer: str, value: Any) -> list[tuple[str, Any]]:
-    """What a value contains, each with its pointer. A field name is text too, and looked at like one."""
-    if isinstance(value, dict):
-        names = [(f"{pointer}/{pointer_token(key)}", key) for key in value if not storable(key)]
-        return names + [(f"{pointer}/{pointer_token(key)}", item) for key, item in value.items()]
-    if isinstance(value, list):
-        return [(f"{pointer}/{index}", item) for index, item in enumerate(value)]
-    return []
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _unstorable(pointer: str, value: Any) -> Iterator[Fault]:
+    """Every text, field names included, that cannot be stored. Pointers are made on the way and thrown away: none is kept for nothing."""
+    if isinstance(value, str):
+        if not storable(value):
+            yield Fault(pointer, "unstorable_text", "Text must not contain NUL or unpaired surrogates.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            below = f"{pointer}/{pointer_token(key)}"
+            yield from _unstorable(below, key)
+            yield from _unstorable(below, item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _unstorable(f"{pointer}/{index}", item)
 
 
 def pointer_token(key: str) -> str:

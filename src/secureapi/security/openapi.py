@@ -12,6 +12,7 @@ from secureapi.core.api import PROBLEM_RESPONSES, FaultSchema
 from secureapi.core.bodies import FORM, JSON
 from secureapi.core.declarations import declared
 from secureapi.core.problems import MEDIA_TYPE
+from secureapi.core.schemas import StrictSchema
 from secureapi.security.guard import access_of
 
 _PROBLEM_SCHEMA = {
@@ -64,6 +65,10 @@ def describe(app: Flask, api: OpenApi) -> dict[str, Any]:
     """The finished description."""
     described: dict[str, Any] = api.spec.to_dict()
     described["components"].get("responses", {}).clear()
+    schemas = described["components"]["schemas"]
+    for schema in StrictSchema.__subclasses__():
+        if schema.also and schema.__name__ in schemas:
+            schemas[schema.__name__] |= schema.also
     views = {
         (rule.rule, method.lower()): app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules() for method in rule.methods or ()
     }

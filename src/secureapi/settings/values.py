@@ -11,7 +11,9 @@ Network = IPv4Network | IPv6Network
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 _RATE = re.compile(r"(\d{1,9})\s*(?:/|\s+per\s+)\s*(\d{1,6})?\s*(second|minute|hour|day)s?", re.IGNORECASE | re.ASCII)
-_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?")
+_ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(\d{1,5}))?", re.ASCII)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_LAST_PORT = 65535
 _HOST = re.compile(r"\.?(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:\d{1,5})?")
 
 
@@ -53,11 +55,20 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Exact origins (RFC 6454): scheme, host and port, nothing else. A pattern or `*` is refused."""
-    found = tuple(item.lower().rstrip("/") for item in words(text))
-    if not all(_ORIGIN.fullmatch(item) for item in found):
-        raise ValueError("list exact origins such as https://app.example.com; neither * nor patterns nor paths are accepted")
-    return found
+    """Exact origins (RFC 6454): scheme, host and port, nothing else. A pattern or `*` is refused.
+
+    So is an address in brackets: flask-cors would take it for a regular expression, and let strangers' origins in.
+    """
+    return tuple(_origin(item.lower().rstrip("/")) for item in words(text))
+
+
+def _origin(text: str) -> str:
+    found = _ORIGIN.fullmatch(text)
+    if not found or int(found[3] or 0) > _LAST_PORT:
+        raise ValueError("list exact origins such as https://app.example.com; neither *, patterns, paths nor IPv6 addresses are accepted")
+    scheme, host, port = found.groups()
+    # Browsers leave the default port out, so an origin that names it would never match.
+    return f"{scheme}://{host}" if port in {None, _DEFAULT_PORTS[scheme]} else text
 
 
 def hosts(text: str) -> tuple[str, ...]:

@@ -1,16 +1,16 @@
 """The shape of what comes in and goes out about accounts."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validates_schema
 
 from secureapi.core.pages import PageQuery
-from secureapi.core.schemas import Message, MomentField, OneOf, Password, StrictSchema, Text
+from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text
 from secureapi.security.permissions import Role
 from secureapi.users.rules import EMAIL_LENGTH, SORTS, USERNAME_PATTERN
 
 _USERNAME_SAYS = "A username has 3 to 50 letters, digits, hyphens and underscores."
-_WEBSITE = r"https?://[^\s<>\"'\\]{1,247}"
+_WEBSITE = r"https?://[^\s<>\"'\\\u0000-\u0020\u007f-\u009f\u202a-\u202e\u2066-\u2069]{1,247}"
 
 
 def _username(**kwargs: Any) -> Text:
@@ -18,7 +18,7 @@ def _username(**kwargs: Any) -> Text:
 
 
 def _email(**kwargs: Any) -> Text:
-    return Text(least=3, most=EMAIL_LENGTH, pattern=r"[^\s@]+@[^\s@]+", says="This is not an email address.", multiline=False, **kwargs)
+    return Text(least=3, most=EMAIL_LENGTH, pattern=r"[^\s@]+@[^\s@]+", says="This is not an email address.", **kwargs)
 
 
 class RegisterRequest(StrictSchema):
@@ -27,17 +27,19 @@ class RegisterRequest(StrictSchema):
     username = _username(required=True)
     email = _email(required=True)
     password = Password(required=True)
-    full_name = Text(most=100, multiline=False, allow_none=True)
+    full_name = Text(most=100, pattern=LINE, allow_none=True)
 
 
 class ProfileChange(StrictSchema):
     """What somebody may change about himself. A field that is left out stays; null empties one that may be empty."""
 
+    also: ClassVar[dict[str, Any]] = {"minProperties": 1}
+
     username = _username()
     email = _email()
-    full_name = Text(most=100, multiline=False, allow_none=True)
+    full_name = Text(most=100, pattern=LINE, allow_none=True)
     bio = Text(most=500, allow_none=True)
-    website = Text(most=255, pattern=_WEBSITE, says="A website begins with http:// or https://.", multiline=False, allow_none=True)
+    website = Text(most=255, pattern=_WEBSITE, says="A website begins with http:// or https://.", allow_none=True)
 
     @validates_schema
     def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -64,7 +66,7 @@ class UserResponse(StrictSchema):
 class UserListQuery(PageQuery):
     """Which accounts."""
 
-    q = Text(least=1, most=100, multiline=False, metadata={"description": "Beginning of a username or an address, taken literally."})
+    q = Text(least=1, most=100, pattern=LINE, metadata={"description": "Beginning of a username or an address, taken literally."})
     role = OneOf(role.value for role in Role)
     status = OneOf(["active", "disabled"])
     sort = OneOf(SORTS, load_default="created_at")

@@ -13,6 +13,7 @@ from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.errors import Unauthenticated
 from secureapi.core.requests import Client
+from secureapi.security.events import EventType
 from secureapi.security.identity import Identity
 from secureapi.security.trail import Trail
 from secureapi.settings import Settings
@@ -57,22 +58,21 @@ class Sessions:
                 owner: str = rotated.user_id
                 self._trail.record(connection, events.REFRESHED, client=client, actor=owner, subject_id=owner, session_id=token.session_id)
         if rotated is None:
-            return self._repeat_or_refuse(token, successor, now, client)
+            return self._repeat_or_refuse(token, successor, client)
         return self._token_pairs.of(rotated, user_id=owner, role=rotated.role, token=successor)
 
-    def _repeat_or_refuse(self, token: RefreshToken, successor: RefreshToken, now: datetime, client: Client) -> TokenPair:
+    def _repeat_or_refuse(self, token: RefreshToken, successor: RefreshToken, client: Client) -> TokenPair:
         """What becomes of a token that is ours and not the good one: inside the grace its successor is given again."""
         with self._database.transaction(client) as session:
             family = SessionRepository(session).find(token.session_id, lock=True)
             if family is None:
                 raise RefreshRefused
             user = UserRepository(session).get(family.user_id)
+            now = self._clock.now()
             refusal = self._refusal(family, user, token, now)
             if isinstance(refusal, RefreshReused):
                 SessionRepository(session).end(family.id, reason="reuse", now=now)
-            if refusal:
-                happened = events.REFRESH_REUSED if isinstance(refusal, RefreshReused) else events.REFRESH_REFUSED
-                self._trail.record(session, happened, client=client, subject_id=user.id, session_id=family.id)
+            self._trail.record(session, _happened(refusal), client=client, subject_id=user.id, session_id=family.id)
         if isinstance(refusal, RefreshReused):
             self._callers.session_ended(user.id, family.id)
         if refusal:
@@ -87,7 +87,8 @@ class Sessions:
             # The good one after all: what stood in its way a moment ago is gone. Trying again will do.
             return RefreshRefused()
         is_previous = family.previous_hash == token.hash
-        if is_previous and family.rotated_at is not None and now < family.rotated_at + self._grace:
+        # Both ways: on a host whose clock is behind, the rotation lies ahead, and the grace must not grow by the difference.
+        if is_previous and family.rotated_at is not None and abs(now - family.rotated_at) < self._grace:
             return None
         return RefreshReused()
 
@@ -105,3 +106,9 @@ class Sessions:
             self._trail.record(session, events.LOGGED_OUT_EVERYWHERE, client=client, actor=caller, subject_id=caller.user_id, ended=ended)
         self._callers.user_changed(caller.user_id)
         return ended
+
+
+def _happened(refusal: Unauthenticated | None) -> EventType:
+    if refusal is None:
+        return events.REFRESH_REPEATED
+    return events.REFRESH_REUSED if isinstance(refusal, RefreshReused) else events.REFRESH_REFUSED

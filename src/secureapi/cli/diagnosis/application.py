@@ -1,12 +1,11 @@
 """The application on its database: tables as the code expects them, a key to sign with, somebody who may administer."""
 
-from alembic.util import CommandError
 from flask import Flask
 
 from secureapi.auth.keys import KeyRing
 from secureapi.auth.repository import KeyRepository
 from secureapi.cli.diagnosis.finding import Finding, failing, ok, warning
-from secureapi.cli.migrations import pending_migrations
+from secureapi.cli.migrations import UnknownRevision, pending_migrations
 from secureapi.core.database import Database
 from secureapi.core.services import service
 from secureapi.security.permissions import Role
@@ -24,7 +23,7 @@ def _tables(app: Flask) -> Finding:
     try:
         with service(Database).reading() as connection:
             pending = pending_migrations(app, connection)
-    except CommandError:
+    except UnknownRevision:
         says = "the database is at a revision that this version does not know"
         return failing("migrations", says, "Install the version of secureapi that was used on it last, or a newer one.")
     if pending:

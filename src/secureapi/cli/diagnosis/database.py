@@ -27,6 +27,7 @@ _CAUSES = {
     "certificate verify failed": "the server's certificate is not one that is trusted",
     "root certificate file": "the file that sslrootcert names cannot be read",
     "does not support ssl": "the server does not speak TLS",
+    "pg_hba.conf rejects": "the server does not let this machine, user or database in, or not without TLS",
     "no pg_hba.conf entry": "the server does not let this machine, user or database in",
     "timeout expired": "it does not answer in time",
     "too many connections": "the server has no connection left",

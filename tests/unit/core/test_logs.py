@@ -1,0 +1,333 @@
+import json
+import logging
+import sys
+
+import pytest
+import structlog
+from flask import Flask, g
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secureapi.core.logs import configure_logs, init_request_log, redact
+
+CANARY = "canary-7f3a"
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
+REFRESH = "sar_" + "A" * 64
+API_KEY = "sa_" + "b" * 40
+
+
+@pytest.fixture
+def _logging_is_put_back():
+    """What `configure_logs` changes belongs to the whole process."""
+    root = logging.getLogger()
+    handlers, level, configured = list(root.handlers), root.level, structlog.get_config()
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.configure(**configured)
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture(params=["json", "console"])
+def written(request, make_settings, capsys, _logging_is_put_back):
+    """`written(f)`: what is on standard output after f(log), in each format."""
+    configure_logs(make_settings(log_format=request.param, log_level="INFO"))
+
+    def write(act):
+        capsys.readouterr()
+        act(structlog.get_logger("tests"))
+        return capsys.readouterr().out
+
+    write.format = request.param
+    return write
+
+
+def redacted(**values):
+    return redact(None, "info", dict(values))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "new_password",
+        "Password",
+        "secret",
+        "client_secret",
+        "SECRET_KEY",
+        "access_token",
+        "refresh_token",
+        "mfa_token",
+        "token",
+        "authorization",
+        "Authorization",
+        "cookie",
+        "Set-Cookie",
+        "api_key",
+        "apikey",
+        "mfa_code",
+        "recovery_code",
+        "otp",
+        "totp",
+        "pepper",
+        "csrf_token",
+        "X-API-Key",
+        "private_key",
+        "passwd",
+        "passphrase",
+        "credentials",
+    ],
+)
+@pytest.mark.parametrize("value", [CANARY, CANARY.encode(), [CANARY], {"x": CANARY}, 123456])
+def test_a_value_under_the_name_of_a_secret_is_never_written(name, value):
+    assert redacted(**{name: value}) == {name: "[redacted]"}
+
+
+@pytest.mark.parametrize("name", ["code", "status_code", "error_code", "token_id", "event", "path", "user_id"])
+def test_a_harmless_name_keeps_its_value(name):
+    assert redacted(**{name: "plain"}) == {name: "plain"}
+
+
+@pytest.mark.parametrize("token", [JWT, f"{JWT.rpartition('.')[0]}.", REFRESH, API_KEY])
+@pytest.mark.parametrize("sentence", ["{}", "Bearer {}", "got {} from a client", "[{}]", "token={}", '"{}"', "/auth/reset/{}", "x\n{}"])
+def test_a_token_is_taken_out_of_any_sentence(token, sentence):
+    shown = redacted(event=sentence.format(token))["event"]
+    assert token not in shown
+    assert token[-12:] not in shown
+    assert "[redacted]" in shown
+
+
+@pytest.mark.parametrize("sentence", ["{}", "mail to {} failed", "<{}>", "'{}'", "Key (email)=({}) already exists", "a,{},b", "user={};x"])
+@pytest.mark.parametrize("address", ["alice.wonder@example.com", "alice.wonder+tag@sub.example.co.uk", "alice.wonder@bücher.example"])
+def test_the_address_of_a_person_is_masked_in_any_sentence(sentence, address):
+    shown = redacted(event=sentence.format(address))["event"]
+    assert "wonder" not in shown
+    assert "lice" not in shown
+
+
+def test_a_very_long_local_part_is_masked_too():
+    assert CANARY not in redacted(event=f"mail to {CANARY}{'x' * 80}@example.com failed")["event"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"redis://:{CANARY}@host:6379/0",
+        f"rediss://user:{CANARY}@host",
+        f"postgresql+psycopg2://u:{CANARY}@host/db?sslmode=require",
+        f"postgresql://u:x/{CANARY}@host/db",
+        f"postgresql://u:x#{CANARY}@host/db",
+        f"redis://:x@{CANARY}@host/0",
+        f"could not connect to postgresql://u:{CANARY}@host, tried postgresql://u:{CANARY}@other",
+    ],
+)
+def test_the_password_in_an_address_is_taken_out(url):
+    assert CANARY not in redacted(reason=url)["reason"]
+
+
+@pytest.mark.parametrize("before", [1960, 1975, 1985, 1990])
+def test_a_secret_on_the_edge_of_what_is_kept_is_not_kept_by_half(before):
+    """The text is cut at some length: what the cut leaves of an address no longer looks like one."""
+    assert "canary" not in redacted(text=f"{'x' * before} redis://:canary-canary-canary@host ")["text"]
+
+
+def test_a_text_of_a_megabyte_is_cut():
+    assert len(redacted(text="y" * 1_000_000)["text"]) <= 2100
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": CANARY},
+        {"user": {"refresh_token": CANARY}},
+        [{"secret": CANARY}],
+        [("password", CANARY)],
+        ({"Authorization": f"Basic {CANARY}"},),
+        {"X-API-Key": CANARY},
+    ],
+)
+def test_a_secret_further_inside_is_not_written_either(value):
+    assert CANARY not in str(redacted(body=value)["body"])
+
+
+class _Thing:
+    def __repr__(self):
+        return f"<Thing of alice.wonder@example.com with {JWT}>"
+
+
+@pytest.mark.parametrize("value", [ValueError(f"alice.wonder@example.com {JWT}"), f"alice.wonder@example.com {JWT}".encode(), _Thing()])
+def test_whatever_is_written_through_its_repr_is_cleaned_as_text_is(written, value):
+    line = written(lambda log: log.info("seen", value=value))
+    assert "seen" in line
+    assert "wonder" not in line
+    assert JWT not in line
+
+
+def _crash():
+    raise ValueError(f"Key (email)=(alice.wonder@example.com) already exists; {JWT}; redis://:{CANARY}@host")
+
+
+def test_the_message_in_a_traceback_is_cleaned(written):
+    def act(log):
+        try:
+            _crash()
+        except ValueError:
+            log.exception("crashed")
+
+    line = written(act)
+    assert "ValueError" in line
+    assert "_crash" in line
+    for secret in ("wonder", JWT, CANARY):
+        assert secret not in line
+
+
+def test_the_traceback_of_a_library_is_cleaned(written):
+    def act(_log):
+        try:
+            _crash()
+        except ValueError:
+            logging.getLogger("some.library").exception("failed for %s", "bob.builder@example.com")
+
+    line = written(act)
+    assert "ValueError" in line
+    for secret in ("wonder", "builder", JWT, CANARY):
+        assert secret not in line
+
+
+def test_the_lines_of_libraries_are_cleaned(written):
+    line = written(lambda _log: logging.getLogger("some.library").warning("hello %s %s", "bob.builder@example.com", JWT))
+    assert "hello b" in line
+    assert "builder" not in line
+    assert JWT not in line
+
+
+_FORGERIES = ["a\nb", "a\r\nb", "a\u2028b", "a\u0085b", "a\x0bb", "\x1b[2J", "\x9b2J", '"}\n{"event":"forged"', "\t", "\x00", "\ud800", "\u202e", "x" * 100_000]
+
+
+@pytest.mark.parametrize("text", _FORGERIES)
+def test_a_forger_of_lines_gets_one_line_without_control_characters(written, text):
+    out = written(lambda log: log.info(text, value=text, values=[text], pairs={text: text}))
+    assert len(out.splitlines()) == 1
+    assert out.rstrip("\n").isprintable() or "\ufffd" in out
+    assert not set(out[:-1]) & set("\n\r\x1b\x9b\u2028\u202e\x85\x00")
+    assert len(out) < 12_000
+    if written.format == "json":
+        assert out.isascii()
+        assert json.loads(out)["level"] == "info"
+
+
+@given(st.dictionaries(st.sampled_from(["path", "value", "note"]), st.text() | st.integers() | st.none() | st.booleans() | st.lists(st.text())))
+def test_any_values_make_a_line(values):
+    line = structlog.processors.JSONRenderer(ensure_ascii=True)(None, "info", redact(None, "info", dict(values)))
+    assert json.loads(line).keys() == values.keys()
+    assert "\n" not in line
+
+
+def test_numbers_stay_numbers():
+    assert redacted(status=200, milliseconds=1.5, is_slow=True, user_id=None) == {
+        "status": 200,
+        "milliseconds": 1.5,
+        "is_slow": True,
+        "user_id": None,
+    }
+
+
+def test_a_line_below_the_level_is_not_written(written):
+    assert written(lambda log: log.debug("quiet")) == ""
+    assert written(lambda _log: logging.getLogger("some.library").debug("quiet")) == ""
+
+
+def test_configuring_twice_does_not_write_twice(make_settings, capsys, _logging_is_put_back):
+    for _ in range(3):
+        configure_logs(make_settings(log_format="json", log_level="INFO"))
+    logging.getLogger("some.library").warning("once")
+    assert capsys.readouterr().out.count("once") == 1
+
+
+def test_a_line_goes_where_standard_output_is_now(make_settings, monkeypatch, capsys, _logging_is_put_back):
+    configure_logs(make_settings(log_format="json", log_level="INFO"))
+    log = structlog.get_logger("tests")
+    log.info("first")
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "stdout", sys.stderr)
+    log.info("second")
+    captured = capsys.readouterr()
+    assert ("second" in captured.out, "second" in captured.err) == (False, True)
+
+
+class TestOneLineARequest:
+    @pytest.fixture
+    def lines(self, make_settings, capsys, _logging_is_put_back):
+        """`lines(path, **request)`: the lines of one request."""
+        chosen = make_settings(log_format="json", log_level="INFO", slow_request_ms=50)
+        configure_logs(chosen)
+        app = Flask("logged")
+        init_request_log(app, chosen)
+
+        @app.route("/<path:rest>", methods=["GET", "POST"])
+        def view(rest):
+            structlog.get_logger("tests").info("inside")
+            if rest == "slow":
+                g.began -= 0.051
+            return "", 503 if rest == "broken" else 200
+
+        def ask(path, **request):
+            capsys.readouterr()
+            answer = app.test_client().open(path, **request)
+            found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+            return answer, [line for line in found if line["event"] == "request"], found
+
+        return ask
+
+    def test_it_says_what_was_asked_and_how_long_it_took(self, lines):
+        _, (line,), _ = lines("/users/me", environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
+        assert {name: line[name] for name in ("method", "path", "status", "address", "user_id", "level")} == {
+            "method": "GET",
+            "path": "/users/me",
+            "status": 200,
+            "address": "192.0.2.7",
+            "user_id": None,
+            "level": "info",
+        }
+        assert line["milliseconds"] >= 0
+        assert line["timestamp"].endswith("Z")
+
+    def test_every_line_of_a_request_carries_its_id(self, lines):
+        answer, _, found = lines("/x", headers={"X-Request-ID": "request-0001"})
+        assert [line["request_id"] for line in found] == ["request-0001"] * 2
+        assert answer.headers["X-Request-ID"] == "request-0001"
+
+    def test_a_slow_request_is_flagged(self, lines):
+        _, (line,), _ = lines("/slow")
+        assert (line["is_slow"], line["level"]) == (True, "warning")
+        _, (line,), _ = lines("/quick")
+        assert "is_slow" not in line
+
+    def test_a_failure_is_a_warning(self, lines):
+        _, (line,), _ = lines("/broken")
+        assert (line["status"], line["level"]) == (503, "warning")
+
+    def test_what_came_in_the_query_the_headers_or_the_body_is_not_written(self, lines):
+        _, _, found = lines(
+            f"/x?access_token={CANARY}",
+            method="POST",
+            json={"password": CANARY},
+            headers={"Authorization": f"Bearer {CANARY}", "Cookie": f"refresh={CANARY}", "X-Thing": CANARY},
+        )
+        assert CANARY not in json.dumps(found)
+
+    def test_a_forger_in_the_path_is_escaped_and_cut(self, lines):
+        _, found, _ = lines("/%0a%7b%22event%22:%22request%22%7d%1b%5b2J" + "x" * 5000)
+        (line,) = found
+        assert len(line["path"]) == 200
+        assert line["path"].startswith("/\ufffd{")
+
+    def test_an_address_or_a_token_in_the_path_is_masked(self, lines):
+        _, (line,), _ = lines(f"/reset/{REFRESH}/alice.wonder@example.com")
+        assert REFRESH not in line["path"]
+        assert "wonder" not in line["path"]
+
+    def test_trace_context_is_handed_back_and_written(self, lines):
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        answer, (line,), _ = lines("/x", headers={"traceparent": trace})
+        assert answer.headers["traceparent"] == trace
+        assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
