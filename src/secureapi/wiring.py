@@ -24,7 +24,7 @@ from secureapi.security.passwords import PasswordHasher, PasswordPolicy
 from secureapi.security.service import EventReader
 from secureapi.security.trail import Trail, record_row_changes
 from secureapi.settings import Settings
-from secureapi.users.service import Profiles, Registration
+from secureapi.users.service import Directory, Profiles, Registration
 
 AUDITED_TABLES = ("users", "signing_keys")
 """Tables whose every change of a row is recorded. Sessions are not among them: each of their changes has an event of its own."""
@@ -111,6 +111,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Wired:
             policy=policy,
             is_open=settings.registration == "open",
         ),
+        Directory(database=database, trail=trail),
         Profiles(database=database, clock=clock, trail=trail),
         Statistics(database=database, clock=clock),
         EventReader(database=database, clock=clock, trail=trail),

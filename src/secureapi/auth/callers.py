@@ -42,11 +42,12 @@ class Callers:
             except RedisAway:
                 _log.debug("callers.without_redis")
         if sighting is None:
+            role = self._role_now(claims, epoch=None)
             self._limits.spend(GENERAL, f"user:{claims.user_id}")
-            return _identity(claims, self._role_now(claims, epoch=None))
-        self._note(sighting.budget)
-        if sighting.has_ended:
+            return _identity(claims, role)
+        if sighting.has_ended or sighting.budget is None:
             raise TokenRefused
+        self._note(sighting.budget)
         return _identity(claims, sighting.role or self._role_now(claims, epoch=sighting.epoch))
 
     def session_ended(self, user_id: str, session_id: str) -> None:
@@ -70,6 +71,8 @@ class Callers:
         with self._database.reading() as connection:
             state = find_state(connection, claims.session_id)
         if state is None or state.user_id != claims.user_id or state.ended_at is not None or state.status != Status.ACTIVE:
+            # Marked again, so that a token that is dead for long does not cost a query, or its owner's budget, each time.
+            self.session_ended(claims.user_id, claims.session_id)
             raise TokenRefused
         until = min(state.expires_at, state.idle_expires_at)
         if until <= self._clock.now():

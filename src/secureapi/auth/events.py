@@ -5,7 +5,7 @@ from secureapi.security.events import Outcome, Severity, declare
 LOGGED_IN = declare("auth.login.succeeded", "Somebody signed in; a session began.")
 LOGIN_REFUSED = declare(
     "auth.login.refused",
-    "A sign-in failed. `reason` says why (unknown, wrong_password, locked, disabled); the client is never told. Where no account "
+    "A sign-in failed. `reason` says why (unknown, wrong_password, locked, disabled, changed_meanwhile); no client is told. Where no account "
     "was found, `login` is a keyed hash of what was typed.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
@@ -16,7 +16,7 @@ REFRESH_REPEATED = declare(
 )
 REFRESH_REFUSED = declare(
     "auth.session.refresh_refused",
-    "A refresh token of an ended or expired session, or of a disabled account, was presented.",
+    "A refresh token of an ended or expired session, of a disabled account, or one that we never made was presented.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
@@ -31,7 +31,7 @@ LOGGED_OUT_EVERYWHERE = declare("auth.logout_all.succeeded", "Somebody ended all
 PASSWORD_CHANGED = declare("auth.password.changed", "A password was changed; the other sessions ended.", severity=Severity.WARNING)
 PASSWORD_CHANGE_REFUSED = declare(
     "auth.password.change_refused",
-    "The present password was wrong, or no more attempts are allowed.",
+    "A password was not changed: `reason` is wrong_password, locked, weak_password, or changed_meanwhile.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )

@@ -8,8 +8,9 @@ here, and only then answered:
 * `s`: the copy, with the `e` under which it was made.
 
 Whoever reads the database stores a copy only if no mark was set meanwhile, in one script; so a slow reader cannot bring back what
-a revocation has just removed. The same script counts the request against the caller's budget: one exchange a request. Since it
-always writes, a Redis that can only be read fails it, and the database decides.
+a revocation has just removed. The same script counts the request against the caller's budget: one exchange a request. A session
+that has ended costs its owner nothing, or whoever holds a dead token could use up the owner's budget. To let anybody in, the script
+must write; so a Redis that can only be read fails it, and the database decides.
 """
 
 import secrets
@@ -23,6 +24,8 @@ COPY_SECONDS = 30
 _MARK_SECONDS = 4 * COPY_SECONDS
 
 _LOOK = Script("""
+local known = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3])
+if known[2] then return {0, 0, 0, 0, '', known[2], ''} end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local window, most = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -40,7 +43,6 @@ if count + before * (1 - into) < most then
 end
 redis.call('HSET', KEYS[4], 'window', this, 'count', count, 'before', before)
 redis.call('PEXPIRE', KEYS[4], 2 * window)
-local known = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3])
 return {accepted, count, before, now % window, known[1] or '', known[2] or '', known[3] or ''}
 """)
 
@@ -77,7 +79,8 @@ class Budget:
 class Sighting:
     """What one exchange told."""
 
-    budget: Budget
+    budget: Budget | None
+    """None where nothing was counted, because the session has ended."""
     has_ended: bool
     role: str | None
     """The role of a session that is known to be alive; None when the database must be asked."""
@@ -98,11 +101,13 @@ class KnownCallers:
         accepted, count, before, into, copy, mark, epoch = self._store.run(
             _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:b"), (self._window_ms, self._most)
         )
+        if mark:
+            return Sighting(None, has_ended=True, role=None, epoch="")
         budget = self._budget(bool(accepted), int(count), int(before), int(into))
         known_epoch, _, rest = copy.decode().partition("|")
         role, _, until = rest.partition("|")
         is_good = bool(copy) and known_epoch == epoch.decode() and float(until) > time.time()
-        return Sighting(budget, bool(mark), role if is_good else None, epoch.decode())
+        return Sighting(budget, has_ended=False, role=role if is_good else None, epoch=epoch.decode())
 
     def keep(self, user_id: str, session_id: str, *, epoch: str, role: str, until: float) -> None:
         """Keep a copy, unless a mark was set since `epoch` was seen. `until` is when the session ends, in epoch seconds."""

@@ -73,7 +73,7 @@ def log_out_everywhere() -> Any:
 
 @blueprint.post("/change-password")
 @my_credentials.post("/me/change-password")
-@requires(Permission.SELF_WRITE)
+@signed_in
 @accepts(ChangePasswordRequest)
 @returns(MessageResponse)
 def change_password(passwords: dict[str, Any]) -> Any:

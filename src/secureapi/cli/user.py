@@ -11,19 +11,17 @@ import click
 from flask.cli import AppGroup
 
 from secureapi.auth.service import Credentials
-from secureapi.cli.accounts import checked_account, described, person_called, refuse_for_the_last_administrator
+from secureapi.cli.accounts import checked_account, described, person_called
 from secureapi.cli.answers import Answers, answering, json_option
-from secureapi.core.database import Database
 from secureapi.core.pages import MOST_PER_PAGE
 from secureapi.core.requests import Client
 from secureapi.core.services import service
 from secureapi.security.permissions import Role
 from secureapi.users.errors import RegistrationRefused
 from secureapi.users.models import Status
-from secureapi.users.repository import list_people
 from secureapi.users.rules import SORTS
 from secureapi.users.schemas import UserResponse
-from secureapi.users.service import Registration
+from secureapi.users.service import Directory, Registration
 
 user = AppGroup("user", help="Accounts: make, list, show, unlock, disable, enable, and set passwords.")
 _who = click.argument("who", metavar="ID|USERNAME|EMAIL")
@@ -63,8 +61,7 @@ def create(answers: Answers, *, email: str, username: str, role: str, full_name:
 @answering
 def list_(answers: Answers, **wanted: Any) -> None:
     """A page of accounts."""
-    with service(Database).reading() as connection:
-        page = list_people(connection, **wanted)
+    page = service(Directory).page(client=Client.of_command_line(), **wanted)
     people = UserResponse(many=True).dump(page.items)
     if answers.as_json:
         answers.give({"users": people, "total": page.total, "page": page.page, "per_page": page.per_page, "pages": page.pages})
@@ -115,7 +112,6 @@ def unlock(answers: Answers, who: str) -> None:
 def disable(answers: Answers, who: str) -> None:
     """Let nobody use an account any more, and end its sessions. Not the last administrator's."""
     person = person_called(who)
-    refuse_for_the_last_administrator(person)
     is_new = service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
     _report(answers, person.id, f"{person.username} {'is' if is_new else 'was already'} disabled.")
 

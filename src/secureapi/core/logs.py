@@ -1,6 +1,7 @@
 """Structured logs: one line a request, secrets never, addresses of people masked, nothing that can forge a line."""
 
 import logging
+import os
 import re
 import sys
 import time
@@ -29,7 +30,7 @@ def configure_logs(settings: Settings) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=True)
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     )
     finish: list[Any] = [
         structlog.contextvars.merge_contextvars,

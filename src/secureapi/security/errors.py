@@ -20,9 +20,6 @@ class UndeclaredEndpoint(Denied):
 class RateLimited(TooMany):
     """A named limit is used up."""
 
-    code = "rate_limited"
-    detail = "Too many requests. Please wait before trying again."
-
 
 class WeakPassword(Rejected):
     """A new password breaks rules of the policy; `errors` names every one."""

@@ -92,6 +92,8 @@ class Guard:
                 self._limits.spend(limit, current_client().address)
         else:
             self._let_in(access)
+            if limit_of(view) != GENERAL:
+                self._limits.spend(limit_of(view), f"user:{g.identity.user_id}")
         refuse_oversized(request)
         if request.query_string and not declared(view, "takes_query"):
             raise Invalid(

@@ -4,6 +4,7 @@ Flask-Limiter owns the store and the strategy (a moving window, exact on both si
 limit is spent. When Redis is away, each process counts by itself until it is back: stricter than nothing, and never a 500.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Spent:
 
 
 def limited(name: str) -> Callable[[View], View]:
-    """Declare the limit of an endpoint, by its name in the table. It is counted for the client's address."""
+    """Declare the limit of an endpoint, by its name in the table. It is counted for the caller, or for a stranger's address."""
     return lambda view: declare(view, "limit", name)
 
 
@@ -64,6 +65,7 @@ def rates_of(settings: Settings) -> dict[str, Rate]:
         "login": settings.login_rate_limit,
         "register": settings.register_rate_limit,
         "refresh": settings.refresh_rate_limit,
+        "profile": settings.profile_rate_limit,
     }
 
 
@@ -126,18 +128,16 @@ def _neighbourhood(subject: str) -> str:
 
 
 def note(spent: Spent) -> None:
-    """Remember what was counted for the headers of the answer. Raises `RateLimited` when it was too much."""
-    if "spent" not in g:
-        g.spent = []
-    g.spent.append(spent)
+    """Remember what was counted last for the headers of the answer. Raises `RateLimited` when it was too much."""
+    g.spent = spent
     if spent.is_exceeded:
         raise RateLimited(retry_after=spent.resets_in)
 
 
 def add_limit_headers(response: Response) -> Response:
     """`RateLimit-Policy` and `RateLimit` as structured fields (draft-ietf-httpapi-ratelimit-headers-10 sections 3 and 4)."""
-    spent: list[Spent] = g.get("spent") or []
+    spent: Spent | None = g.get("spent")
     if spent:
-        response.headers["RateLimit-Policy"] = ", ".join(f'"{s.name}";q={s.rate.requests};w={s.rate.seconds}' for s in spent)
-        response.headers["RateLimit"] = ", ".join(f'"{s.name}";r={s.remaining};t={max(0, round(s.resets_in + 0.5))}' for s in spent)
+        response.headers["RateLimit-Policy"] = f'"{spent.name}";q={spent.rate.requests};w={spent.rate.seconds}'
+        response.headers["RateLimit"] = f'"{spent.name}";r={spent.remaining};t={math.ceil(spent.resets_in)}'
     return response

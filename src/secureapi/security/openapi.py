@@ -3,6 +3,7 @@
 It cannot know who may enter, which refusals an endpoint can answer with, and that login reads forms too.
 """
 
+import re
 from typing import Any
 
 from flask import Flask
@@ -69,15 +70,13 @@ def describe(app: Flask, api: OpenApi) -> dict[str, Any]:
     for schema in StrictSchema.__subclasses__():
         if schema.also and schema.__name__ in schemas:
             schemas[schema.__name__] |= schema.also
-    views = {
-        (rule.rule, method.lower()): app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules() for method in rule.methods or ()
-    }
-    for (path, method), view in views.items():
+    endpoints = {(rule.rule, method.lower()): rule.endpoint for rule in app.url_map.iter_rules() for method in rule.methods or ()}
+    for (path, method), endpoint in endpoints.items():
         spelled = path.replace("<id:", "{").replace("<", "{").replace(">", "}")
         operation = described["paths"].get(spelled, {}).get(method)
         if operation is not None:
-            _complete(operation, view, has_parameters="{" in spelled)
-            operation["operationId"] = view.__name__
+            _complete(operation, app.view_functions[endpoint], has_parameters="{" in spelled)
+            operation["operationId"] = re.sub(r"\W", "_", endpoint)
     return described
 
 

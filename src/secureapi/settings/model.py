@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import make_url
+
 from secureapi.settings import values
 from secureapi.settings.fields import REQUIRED, setting
 from secureapi.settings.values import Network, Rate
@@ -228,6 +230,12 @@ class Settings:
     login_rate_limit: Rate = setting(Rate(5, 60), "Logins for each address.", group="Limits", parse=values.rate)
     register_rate_limit: Rate = setting(Rate(3, 60), "Registrations for each address.", group="Limits", parse=values.rate)
     refresh_rate_limit: Rate = setting(Rate(30, 60), "Refreshes for each address.", group="Limits", parse=values.rate)
+    profile_rate_limit: Rate = setting(
+        Rate(30, 60),
+        "Changes of one's own account, for each user: asking for taken names tells who has an account.",
+        group="Limits",
+        parse=values.rate,
+    )
     max_body_bytes: int = setting(1024 * 1024, "The largest request body, in bytes. More is answered with 413.", group="Limits", least=1024)
 
     # ---- who may talk to us
@@ -307,8 +315,8 @@ class Settings:
     @property
     def sqlite_path(self) -> Path | None:
         """The database file, where there is one."""
-        path = self.database_url.removeprefix("sqlite:///").partition("?")[0]
-        return Path(path) if self.is_embedded_database and path and path != ":memory:" else None
+        path = make_url(self.database_url).database if self.is_embedded_database else None
+        return Path(path) if path and path != ":memory:" else None
 
     def __repr__(self) -> str:
         return "<Settings>"

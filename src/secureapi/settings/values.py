@@ -7,6 +7,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy import make_url
+
 Network = IPv4Network | IPv6Network
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
@@ -102,11 +104,11 @@ def database_url(text: str) -> str:
     if separator and engine in {"postgres", "postgresql"}:
         return f"postgresql+psycopg2://{rest}"
     if separator and engine == "sqlite":
-        path, question, options = rest.removeprefix("/").partition("?")
-        if path in {"", ":memory:"}:
+        url = make_url(f"sqlite://{rest}")
+        if url.database in {None, "", ":memory:"}:
             return f"sqlite://{rest}"
         # Relative to the working directory, as a shell would take it; Flask-SQLAlchemy would look in a folder of its own.
-        return f"sqlite:///{Path(path).absolute()}{question}{options}"
+        return url.set(database=str(Path(url.database).absolute())).render_as_string(hide_password=False)
     raise ValueError("write it as postgresql://user:password@host:5432/name?sslmode=verify-full or sqlite:///var/secureapi.db")
 
 

@@ -1,6 +1,6 @@
 """Why this room refuses."""
 
-from secureapi.core.errors import Denied, NotFound, Rejected
+from secureapi.core.errors import Conflict, Denied, NotFound, Rejected
 
 
 class RegistrationRefused(Rejected):
@@ -29,3 +29,10 @@ class NoSuchUser(NotFound):
 
     code = "user_not_found"
     detail = "There is no such user."
+
+
+class LastAdministrator(Conflict):
+    """The only account that could undo this is the one that it is about."""
+
+    code = "last_administrator"
+    detail = "This is the last active administrator. Make another one first."

@@ -69,6 +69,11 @@ class UserRepository:
         counted = select(func.count()).where(_U.role == role, _U.status == Status.ACTIVE)
         return self._session.scalars(counted).one()
 
+    def lock_active(self, role: str) -> list[str]:
+        """The ids of the active accounts of a role, locked in order: nobody else changes them until this transaction ends."""
+        active = select(_U.id).where(_U.role == role, _U.status == Status.ACTIVE).order_by(_U.id).with_for_update()
+        return list(self._session.scalars(active))
+
 
 @dataclass(frozen=True, slots=True)
 class PeopleCounted:

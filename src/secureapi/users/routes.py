@@ -42,6 +42,7 @@ def read_me() -> Any:
 
 @blueprint.put("/me")
 @requires(Permission.SELF_WRITE)
+@limited("profile")
 @accepts(ProfileChange)
 @returns(UserResponse)
 def put_me(changes: dict[str, Any]) -> Any:
@@ -51,6 +52,7 @@ def put_me(changes: dict[str, Any]) -> Any:
 
 @blueprint.patch("/me")
 @requires(Permission.SELF_WRITE)
+@limited("profile")
 @accepts(ProfileChange)
 @returns(UserResponse)
 def patch_me(changes: dict[str, Any]) -> Any:

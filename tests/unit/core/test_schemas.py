@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError, fields
 
 from secureapi.core.problems import faults_of
-from secureapi.core.schemas import Message, MomentField, OneOf, Password, StrictSchema, Text, Truth, WholeNumber
+from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text, Truth, WholeNumber
 
 CANARY = "canary-7f3a"
 
@@ -15,7 +15,7 @@ CANARY = "canary-7f3a"
 class Sample(StrictSchema):
     name = Text(least=3, most=10, pattern="[a-z]+", says="Lower-case letters, please.")
     note = Text(most=10, allow_none=True)
-    line = Text(most=10, multiline=False)
+    line = Text(most=10, pattern=LINE)
     password = Password()
     role = OneOf(["user", "admin"])
     count = WholeNumber(least=1, most=100)
@@ -28,9 +28,6 @@ def refused(**given_values):
     with pytest.raises(ValidationError) as error:
         Sample().load(given_values)
     return [(fault.pointer, fault.code) for fault in faults_of(error.value)]
-
-
-_WRONG = [None, True, 1, 1.5, [], ["x"], {}, {"$ne": None}, {"a": {"b": 1}}, "true", b"bytes"]
 
 
 @pytest.mark.parametrize("field", ["name", "note", "line", "password", "role"])
@@ -71,16 +68,16 @@ def test_text_that_does_not_fit_says_why(text, code):
     assert refused(name=text) == [("/name", code)]
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "a\x1bb", "a\x7fb", "a\u202eb", "a\u200bb", "a\u2028b", "\ud800", "a\x85"])
+@pytest.mark.parametrize("text", ["a\x00b", "a\x1bb", "a\x7fb", "a\u202eb", "a\u2066b", "a\u2028b", "a\x85"])
 def test_a_forger_with_control_characters_is_refused(text):
-    assert refused(note=text) == [("/note", "control_characters")]
-    assert refused(line=text) == [("/line", "control_characters")]
+    assert refused(note=text) == [("/note", "pattern")]
+    assert refused(line=text) == [("/line", "pattern")]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\tb", "a\r\nb"])
 def test_line_breaks_pass_only_where_text_may_have_lines(text):
     assert Sample().load({"note": text}) == {"note": text}
-    assert refused(line=text) == [("/line", "control_characters")]
+    assert refused(line=text) == [("/line", "pattern")]
 
 
 def test_length_is_counted_in_code_points():
@@ -88,7 +85,7 @@ def test_length_is_counted_in_code_points():
     assert refused(note="😀" * 11) == [("/note", "too_long")]
 
 
-@given(st.text(min_size=1, max_size=128))
+@given(st.text(st.characters(exclude_characters="\x00"), min_size=1, max_size=128))
 def test_a_password_may_be_anything_and_is_not_touched(password):
     assert Sample().load({"password": password}) == {"password": password}
 
@@ -97,6 +94,11 @@ def test_a_password_of_a_megabyte_is_refused_by_its_shape():
     assert refused(password="x" * 1_000_000) == [("/password", "too_long")]
     assert refused(password="") == [("/password", "too_short")]
     assert refused(password=None) == [("/password", "null")]
+
+
+def test_a_password_with_nul_is_refused():
+    """Storable text only: two programs would not agree where it ends."""
+    assert refused(password="abc\x00def") == [("/password", "pattern")]
 
 
 def test_a_password_is_never_written():

@@ -14,9 +14,11 @@ from secureapi.security.errors import WeakPassword
 from secureapi.security.events import ACCOUNT_LOCKED, ACCOUNT_UNLOCKED
 from secureapi.security.identity import Identity
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy
+from secureapi.security.permissions import Role
 from secureapi.security.trail import Trail
 from secureapi.users import events as user_events
-from secureapi.users.models import Status
+from secureapi.users.errors import LastAdministrator
+from secureapi.users.models import Status, User
 from secureapi.users.repository import UserRepository
 
 
@@ -51,31 +53,42 @@ class Credentials:
         with self._database.transaction(client) as session:
             user = UserRepository(session).get(caller.user_id)
             attempt = self._attempts.reserve(session, attempts_key(user.id))
-        is_right = self._hasher.verify(current_password, user.password_hash)
-        if not is_right or not attempt.is_allowed:
-            with self._database.transaction(client) as session:
-                reason = "wrong_password" if attempt.is_allowed else "locked"
-                self._trail.record(session, events.PASSWORD_CHANGE_REFUSED, client=client, actor=caller, subject_id=user.id, reason=reason)
-                if attempt.is_last:
-                    self._trail.record(session, ACCOUNT_LOCKED, client=client, actor=caller, subject_id=user.id)
+        if not self._hasher.verify(current_password, user.password_hash) or not attempt.is_allowed:
+            reason = "wrong_password" if attempt.is_allowed else "locked"
+            self._remember_refusal(reason, user.id, caller, client, is_last=attempt.is_last)
             raise WrongCurrentPassword
         with self._database.transaction(client) as session:
             self._attempts.clear(session, attempts_key(user.id))
-        if new_password == current_password:
-            raise WeakPassword(faults=[Fault("/new_password", "unchanged", "The new password must differ from the present one.")])
-        self._check(new_password, user.username, user.email)
-        password_hash = self._hasher.hash(new_password)
-        with self._database.transaction(client) as session:
-            present = UserRepository(session).get(user.id, lock=True)
-            if present.password_hash != user.password_hash:
-                raise WrongCurrentPassword
-            present.password_hash = password_hash
-            present.password_changed_at = present.updated_at = self._clock.now()
-            ended = SessionRepository(session).end_all_of(
-                user.id, reason="password_changed", now=self._clock.now(), except_id=caller.session_id
-            )
-            self._trail.record(session, events.PASSWORD_CHANGED, client=client, actor=caller, subject_id=user.id, ended=ended)
+        try:
+            if new_password == current_password:
+                raise WeakPassword(faults=[Fault("/new_password", "unchanged", "The new password must differ from the present one.")])
+            self._check(new_password, user.username, user.email)
+        except WeakPassword as weak:
+            self._remember_refusal(weak.code, user.id, caller, client)
+            raise
+        if not self._replace(user, self._hasher.hash(new_password), caller, client):
+            self._remember_refusal("changed_meanwhile", user.id, caller, client)
+            raise WrongCurrentPassword
         self._callers.user_changed(user.id)
+
+    def _replace(self, known: User, password_hash: str, caller: Identity, client: Client) -> bool:
+        """Put the new hash in place and end the other sessions, unless somebody else changed the password meanwhile."""
+        now = self._clock.now()
+        with self._database.transaction(client) as session:
+            user = UserRepository(session).get(known.id, lock=True)
+            if user.password_changed_at != known.password_changed_at:
+                return False
+            user.password_hash = password_hash
+            user.password_changed_at = user.updated_at = now
+            ended = SessionRepository(session).end_all_of(user.id, reason="password_changed", now=now, except_id=caller.session_id)
+            self._trail.record(session, events.PASSWORD_CHANGED, client=client, actor=caller, subject_id=user.id, ended=ended)
+        return True
+
+    def _remember_refusal(self, reason: str, user_id: str, caller: Identity, client: Client, *, is_last: bool = False) -> None:
+        with self._database.transaction(client) as session:
+            self._trail.record(session, events.PASSWORD_CHANGE_REFUSED, client=client, actor=caller, subject_id=user_id, reason=reason)
+            if is_last:
+                self._trail.record(session, ACCOUNT_LOCKED, client=client, actor=caller, subject_id=user_id)
 
     def set_password(self, *, user_id: str, new_password: str, client: Client) -> None:
         """Give an account a new password, as an administrator; all of its sessions end and its lock is lifted."""
@@ -93,7 +106,7 @@ class Credentials:
         self._callers.user_changed(user_id)
 
     def disable(self, *, user_id: str, client: Client) -> bool:
-        """Disable an account and end its sessions. Whether it was active."""
+        """Disable an account and end its sessions. Whether it was active. Raises `LastAdministrator`."""
         return self._switch(user_id, Status.DISABLED, client)
 
     def enable(self, *, user_id: str, client: Client) -> bool:
@@ -117,6 +130,8 @@ class Credentials:
     def _switch(self, user_id: str, status: Status, client: Client) -> bool:
         now = self._clock.now()
         with self._database.transaction(client) as session:
+            if status is Status.DISABLED and UserRepository(session).lock_active(Role.ADMIN) == [user_id]:
+                raise LastAdministrator
             user = UserRepository(session).get(user_id, lock=True)
             is_new = user.status != status
             if is_new:

@@ -49,7 +49,12 @@ class Sessions:
 
         Raises `RefreshRefused`; and `RefreshReused` for a token that was used before, after its whole family was closed.
         """
-        token = self._refresh_tokens.read(refresh_token)
+        try:
+            token = self._refresh_tokens.read(refresh_token)
+        except RefreshRefused:
+            with self._database.writing() as connection:
+                self._trail.record(connection, events.REFRESH_REFUSED, client=client, reason="not_ours")
+            raise
         successor = self._refresh_tokens.successor(token)
         now = self._clock.now()
         with self._database.writing() as connection:

@@ -97,16 +97,18 @@ class SignIn:
         with self._database.transaction(client) as session:
             # Locked and looked at again: the account may have been disabled, or its password changed, while we hashed.
             present = UserRepository(session).get(user.id, lock=True)
-            is_unchanged = present.is_active and present.password_hash == user.password_hash
+            is_unchanged = present.is_active and present.password_changed_at == user.password_changed_at
             if is_unchanged:
                 self._attempts.clear(session, attempts_key(user.id))
                 SessionRepository(session).add(opened)
                 self._trail.record(
                     session, events.LOGGED_IN, client=client, actor=user.id, subject_id=user.id, session_id=opened.id, methods=[BY_PASSWORD]
                 )
-                if new_hash:
+                if new_hash and present.password_hash == user.password_hash:
                     present.password_hash = new_hash
                     self._trail.record(session, events.PASSWORD_REHASHED, client=client, subject_id=user.id)
+            else:
+                self._trail.record(session, events.LOGIN_REFUSED, client=client, subject_id=user.id, reason="changed_meanwhile")
             role = present.role
         if not is_unchanged:
             raise InvalidCredentials

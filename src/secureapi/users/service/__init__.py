@@ -1,0 +1,7 @@
+"""The use cases around accounts, one file each."""
+
+from secureapi.users.service.directory import Directory
+from secureapi.users.service.profiles import Profiles
+from secureapi.users.service.registration import Registration
+
+__all__ = ["Directory", "Profiles", "Registration"]

@@ -1,0 +1,45 @@
+"""Finding accounts by whatever somebody typed, for operators at the command line of the server."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from secureapi.core.database import Database
+from secureapi.core.identifiers import is_id
+from secureapi.core.pages import Page
+from secureapi.core.requests import Client
+from secureapi.security.trail import Trail
+from secureapi.users import events
+from secureapi.users.errors import NoSuchUser
+from secureapi.users.repository import UserRepository, find_person, list_people
+from secureapi.users.rules import canonical_login
+
+
+class Directory:
+    """Accounts as operators see them. Every look leaves an event, as it does over HTTP."""
+
+    def __init__(self, *, database: Database, trail: Trail) -> None:
+        self._database = database
+        self._trail = trail
+
+    def find(self, *, who: str, client: Client) -> Row[Any]:
+        """The account with this id, username or address. Raises `NoSuchUser`.
+
+        An id is looked for first: a username may look like one, and must not stand in for somebody else's.
+        """
+        with self._database.transaction(client) as session:
+            person = find_person(session.connection(), who) if is_id(who) else None
+            if person is None:
+                user = UserRepository(session).find_by_login(canonical_login(who))
+                person = find_person(session.connection(), user.id) if user else None
+            if person is None:
+                raise NoSuchUser
+            self._trail.record(session, events.RECORD_READ, client=client, subject_id=person.id)
+        return person
+
+    def page(self, *, client: Client, **wanted: Any) -> Page:
+        """A page of accounts. `wanted` is what `list_people` takes."""
+        with self._database.transaction(client) as session:
+            page = list_people(session.connection(), **wanted)
+            self._trail.record(session, events.RECORD_READ, client=client, page=page.page, count=len(page.items))
+        return page

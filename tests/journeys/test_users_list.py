@@ -1,0 +1,226 @@
+"""Other people's accounts: who sees them, how they are listed, and that everybody else finds nothing there."""
+
+import re
+import secrets
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from journeys.answers import as_seen, assert_headers, assert_problem, faults
+
+USERS = "/api/v1/users"
+SEES = {"admin": 200, "moderator": 200, "user": 403, "viewer": 403}
+
+
+@pytest.fixture(scope="module")
+def full_houses():
+    return {}
+
+
+@pytest.fixture
+def village(house, engine_of, full_houses):
+    """The shared house with 45 people more, whose names begin with one word."""
+    if engine_of not in full_houses:
+        word = f"v{secrets.token_hex(4)}"
+        people = [house.register(username=f"{word}-{number:02d}", email=f"{word}.{number:02d}@example.com") for number in range(45)]
+        full_houses[engine_of] = (house.administrator(), word, people)
+    return full_houses[engine_of]
+
+
+@pytest.fixture
+def engine_of(house):
+    return "embedded" if house.is_embedded else "scaled"
+
+
+def listed(house, person, **query):
+    return house.client().get(USERS, headers=person.headers, query_string=query)
+
+
+def links(answer):
+    found = re.findall(r'<([^>]*)>; rel="([a-z]+)"', answer.headers["Link"])
+    return {relation: {k: v[0] for k, v in parse_qs(urlsplit(target).query).items()} for target, relation in found if relation != "canonical"}
+
+
+@pytest.mark.parametrize(("role", "status"), SEES.items())
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_who_may_see_the_list(house, base, role, status, slash):
+    person = house.person(role=role)
+
+    answer = house.client().get(f"{base}/users{slash}", headers=person.headers)
+
+    assert answer.status_code == status
+    assert_headers(answer)
+    assert answer.history == ()
+
+
+def test_a_stranger_sees_no_list(house, base):
+    assert_problem(house.client().get(f"{base}/users"), 401, "unauthenticated")
+    assert_problem(house.client().get(f"{base}/users/"), 401, "unauthenticated")
+
+
+def test_the_envelope_and_the_links_of_the_first_page(house, village):
+    administrator, word, people = village
+
+    answer = listed(house, administrator, q=word)
+
+    assert answer.json.keys() == {"users", "total", "page", "per_page", "pages"}
+    assert (answer.json["total"], answer.json["page"], answer.json["per_page"], answer.json["pages"]) == (45, 1, 20, 3)
+    assert [user["username"] for user in answer.json["users"]] == [person.username for person in people[:20]]
+    assert "password" not in answer.text
+    assert "canonical" not in answer.text
+    common = {"q": word, "per_page": "20"}
+    assert links(answer) == {"first": common | {"page": "1"}, "next": common | {"page": "2"}, "last": common | {"page": "3"}}
+
+
+def test_walking_along_the_links_meets_everybody_once(house, village):
+    administrator, word, people = village
+    seen, query = [], {"q": word, "per_page": "7", "sort": "-username"}
+
+    while query:
+        answer = listed(house, administrator, **query)
+        seen += [user["username"] for user in answer.json["users"]]
+        query = links(answer).get("next")
+
+    assert seen == [person.username for person in reversed(people)]
+
+
+def test_a_page_beyond_the_last_is_empty(house, village):
+    administrator, word, _ = village
+
+    answer = listed(house, administrator, q=word, page=9)
+
+    assert (answer.status_code, answer.json["users"], answer.json["total"]) == (200, [], 45)
+    assert links(answer).keys() == {"first", "last"}
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "username", "-username"])
+def test_the_list_is_sorted_as_asked(house, village, sort):
+    administrator, word, people = village
+
+    answer = listed(house, administrator, q=word, sort=sort, per_page=45)
+
+    names = [person.username for person in people]
+    assert [user["username"] for user in answer.json["users"]] == (names[::-1] if sort.startswith("-") else names)
+
+
+@pytest.mark.parametrize("text", ["%", "_", "\\", "%%%%____", "a%" * 40, "(a+)+$", "' OR 1=1 --", "*", "[a-z]", "\\%", "%25"])
+def test_a_searcher_with_wildcards_finds_only_who_is_written_so(house, village, text):
+    administrator, word, _ = village
+
+    assert listed(house, administrator, q=text).json["total"] == 0
+    assert listed(house, administrator, q=word + text).status_code in {200, 422}
+
+
+def test_the_search_is_by_name_and_by_address_in_any_case(house, village):
+    administrator, word, people = village
+
+    assert listed(house, administrator, q=people[7].username.upper()).json["total"] == 1
+    assert listed(house, administrator, q=people[7].email.title()).json["users"][0]["id"] == people[7].id
+    assert listed(house, administrator, q=word[1:]).json["total"] == 0
+
+
+def test_the_list_can_be_narrowed_to_a_role_or_a_status(house, village):
+    administrator, word, _ = village
+    viewer = house.person(role="viewer", username=f"{word}x-viewer")
+    house.execute("UPDATE users SET status = 'disabled' WHERE username = :name", name=viewer.username)
+
+    assert [u["id"] for u in listed(house, administrator, q=f"{word}x", role="viewer").json["users"]] == [viewer.id]
+    assert [u["is_active"] for u in listed(house, administrator, q=f"{word}x", status="disabled").json["users"]] == [False]
+    assert listed(house, administrator, q=f"{word}x", status="active").json["total"] == 0
+
+
+WRONG = [
+    *({"page": page} for page in ("0", "-1", "1.5", "1_0", "٣", " 7", "7 ", "1e3", "0x10", "9" * 30, "", "NaN", "true", "100001")),
+    *({"per_page": size} for size in ("0", "101", "-20", "99999999999999999999")),
+    *({"sort": order} for order in ("password_hash", "username;--", "", "USERNAME", "--username")),
+    {"role": "superuser"},
+    {"status": "locked"},
+    {"q": ""},
+    {"q": "x" * 101},
+    {"q": "a\u0000b"},
+    {"unknown": "1"},
+    {"page[]": "1"},
+    {"page[x]": "1"},
+    {"order_by": "1"},
+]
+
+
+@pytest.mark.parametrize("query", WRONG, ids=lambda query: "-".join(f"{k}={v[:20]!r}" for k, v in query.items()))
+def test_a_query_that_is_not_understood_is_422_and_not_guessed(house, query):
+    administrator = house.administrator()
+
+    answer = listed(house, administrator, **query)
+
+    assert_problem(answer, 422, "invalid_input")
+    assert len(faults(answer)) == 1
+
+
+def test_a_polluter_who_gives_a_parameter_twice_is_refused(house):
+    administrator = house.administrator()
+
+    answer = house.client().get(f"{USERS}?page=1&page=2", headers=administrator.headers)
+
+    assert_problem(answer, 422)
+    assert faults(answer) == {"/page": "repeated"}
+
+
+@pytest.mark.parametrize("role", SEES)
+def test_who_may_not_see_accounts_finds_nothing_where_one_is_and_where_none_is(house, role):
+    person, victim = house.person(role=role), house.register()
+    nowhere = victim.id[:-4] + ("0000" if victim.id[-4:] != "0000" else "0001")
+
+    there = house.client().get(f"{USERS}/{victim.id}", headers=person.headers)
+    absent = house.client().get(f"{USERS}/{nowhere}", headers=person.headers)
+
+    assert_problem(absent, 404, "user_not_found")
+    if SEES[role] == 200:
+        assert there.json["id"] == victim.id
+        (event,) = house.events("users.record.read", subject=victim)
+        assert event.actor_id == person.id
+    else:
+        hidden = ("ratelimit", "ratelimit-policy")
+        seen = [(s, [h for h in headers if h[0].lower() not in hidden], body) for s, headers, body in (as_seen(there), as_seen(absent))]
+        assert seen[0] == seen[1]
+        assert house.events("users.record.read", subject=victim) == []
+
+
+@pytest.mark.parametrize("role", SEES)
+def test_everybody_finds_himself_under_his_own_id(house, base, role):
+    person = house.person(role=role)
+
+    assert house.client().get(f"{base}/users/{person.id}", headers=person.headers).json["id"] == person.id
+
+
+SPELLINGS = {
+    "upper": str.upper,
+    "no dashes": lambda i: i.replace("-", ""),
+    "braces": lambda i: f"{{{i}}}",
+    "urn": lambda i: f"urn:uuid:{i}",
+    "space behind": lambda i: f"{i}%20",
+    "newline": lambda i: f"{i}%0A",
+    "nul": lambda i: f"{i}%00",
+    "slash": lambda i: f"{i}/",
+    "path": lambda i: f"./{i}",
+    "up and down": lambda i: f"x/../{i}",
+    "full width": lambda i: i.replace("0", "%EF%BC%90"),
+    "number": lambda _: "1",
+    "injection": lambda _: "1%27%20OR%20%271%27=%271",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_an_id_has_one_spelling_and_any_other_is_404(house, spelling):
+    administrator = house.administrator()
+
+    assert_problem(house.client().get(f"{USERS}/{spelling(administrator.id)}", headers=administrator.headers), 404)
+
+
+def test_reading_the_list_leaves_an_event(house, village):
+    administrator, word, _ = village
+    before = {row.id for row in house.events("users.record.read")}
+
+    listed(house, administrator, q=word, page=2)
+
+    (event,) = [row for row in house.events("users.record.read") if row.id not in before]
+    assert (event.actor_id, event.details) == (administrator.id, {"page": 2, "count": 20})
+    assert word not in str(event)
