@@ -130,3 +130,9 @@ def _make_append_only() -> None:
             CREATE TRIGGER audit_events_no_{action.lower()} BEFORE {action} ON audit_events
             BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END
         """)
+    # INSERT OR REPLACE removes the old row without asking the trigger above. An id that SQLite chooses itself is -1 here.
+    op.execute("""
+        CREATE TRIGGER audit_events_no_replace BEFORE INSERT ON audit_events
+        WHEN EXISTS (SELECT 1 FROM audit_events WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, 'audit_events is append-only'); END
+    """)

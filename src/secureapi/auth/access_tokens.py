@@ -18,10 +18,13 @@ import structlog
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt.utils import base64url_decode
 
 from secureapi.auth.errors import TokenRefused
 from secureapi.auth.keys import KeyRing
+from secureapi.core.errors import Refusal
 from secureapi.core.identifiers import is_id
+from secureapi.core.strict_json import parse_json
 from secureapi.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -108,10 +111,12 @@ class AccessTokens:
         if len(token) > _MOST_CHARACTERS or not _COMPACT.fullmatch(token) or not _is_canonical(token):
             raise TokenRefused
         try:
-            if jwt.get_unverified_header(token).get("typ") != _TYPE:
+            header, payload, _ = token.split(".")
+            if _strictly(header).get("typ") != _TYPE:
                 raise TokenRefused
-            claims = _claims_of(decode_token(token))
-        except (jwt.PyJWTError, JWTExtendedException, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            decode_token(token)
+            claims = _claims_of(_strictly(payload), longest=int(self._lifetime.total_seconds()))
+        except (jwt.PyJWTError, JWTExtendedException, Refusal, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             _log.debug("token.refused", reason=type(error).__name__)
             raise TokenRefused from None
         return claims
@@ -125,14 +130,24 @@ class AccessTokens:
         return key.verifies_with
 
 
-def _claims_of(payload: dict[str, Any]) -> Claims:
-    """The claims, if every one is there and of its type. Raises `ValueError` otherwise."""
+def _strictly(part: str) -> dict[str, Any]:
+    """A part of a token, read as strictly as a body: a claim that stands there twice could be read differently elsewhere."""
+    value = parse_json(base64url_decode(part))
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+def _claims_of(payload: dict[str, Any], *, longest: int) -> Claims:
+    """The claims, if every one is there, of its type, and for no longer than we ever issue. Raises `ValueError` otherwise."""
     words = {name: payload[name] for name in ("sub", "sid", "jti", "role", "type")}
     moments = {name: payload[name] for name in ("exp", "iat", "nbf", "auth_time")}
     methods = payload["amr"]
     if not all(isinstance(word, str) for word in words.values()) or not (is_id(words["sub"]) and is_id(words["sid"])):
         raise ValueError
     if not all(type(moment) is int for moment in moments.values()) or not isinstance(methods, list) or words["type"] != "access":
+        raise ValueError
+    if moments["exp"] - moments["iat"] > longest:
         raise ValueError
     return Claims(
         user_id=words["sub"],

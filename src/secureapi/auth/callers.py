@@ -53,18 +53,12 @@ class Callers:
     def session_ended(self, user_id: str, session_id: str) -> None:
         """Make the end of a session known to every worker, after it was committed and before it is answered."""
         if self._known:
-            try:
-                self._known.end(user_id, session_id)
-            except RedisAway:
-                _log.error("callers.mark_lost", session_id=session_id)
+            self._known.end(user_id, session_id)
 
     def user_changed(self, user_id: str) -> None:
         """Make it known that something about a user or his sessions has changed, after it was committed."""
         if self._known:
-            try:
-                self._known.change(user_id)
-            except RedisAway:
-                _log.error("callers.mark_lost", user_id=user_id)
+            self._known.change(user_id)
 
     def _role_now(self, claims: Claims, *, epoch: str | None) -> str:
         """The role of the owner of a living session, from the database. Raises `TokenRefused`."""

@@ -5,7 +5,7 @@ from secureapi.security.events import Outcome, Severity, declare
 LOGGED_IN = declare("auth.login.succeeded", "Somebody signed in; a session began.")
 LOGIN_REFUSED = declare(
     "auth.login.refused",
-    "A sign-in failed. `reason` says why (unknown, wrong_password, locked, disabled, changed_meanwhile); no client is told. Where no account "
+    "A sign-in failed. `reason` is unknown, wrong_password, locked, disabled or changed_meanwhile; no client is told. Where no account "
     "was found, `login` is a keyed hash of what was typed.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,

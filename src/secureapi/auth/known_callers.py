@@ -17,6 +17,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
+from secureapi.auth.owed_marks import OwedMarks
 from secureapi.core.redis import RedisStore, Script
 from secureapi.settings.values import Rate
 
@@ -93,6 +94,7 @@ class KnownCallers:
 
     def __init__(self, store: RedisStore, rate: Rate) -> None:
         self._store = store
+        self._marks = OwedMarks(store, copies_live_seconds=COPY_SECONDS)
         self._window_ms = rate.seconds * 1000
         self._most = rate.requests
 
@@ -106,7 +108,9 @@ class KnownCallers:
         budget = self._budget(bool(accepted), int(count), int(before), int(into))
         known_epoch, _, rest = copy.decode().partition("|")
         role, _, until = rest.partition("|")
-        is_good = bool(copy) and known_epoch == epoch.decode() and float(until) > time.time()
+        # After a failure this process, like others, may have missed a mark: copies are not believed until none is left from before.
+        is_believed = bool(copy) and not self._store.has_failed_within(COPY_SECONDS)
+        is_good = is_believed and known_epoch == epoch.decode() and float(until) > time.time()
         return Sighting(budget, has_ended=False, role=role if is_good else None, epoch=epoch.decode())
 
     def keep(self, user_id: str, session_id: str, *, epoch: str, role: str, until: float) -> None:
@@ -114,12 +118,12 @@ class KnownCallers:
         self._store.run(_KEEP, _keys(user_id, session_id), (epoch, f"{epoch}|{role}|{until}", COPY_SECONDS * 1000))
 
     def end(self, user_id: str, session_id: str) -> None:
-        """Mark a session as ended. Raises `RedisAway`; tried even while Redis rests."""
-        self._store.run(_END, _keys(user_id, session_id), (_MARK_SECONDS * 1000,), insist=True)
+        """Mark a session as ended; when Redis is away, as soon as it is back."""
+        self._marks.write(_END, _keys(user_id, session_id), (_MARK_SECONDS * 1000,))
 
     def change(self, user_id: str) -> None:
-        """Make every copy of this user's sessions worthless. Raises `RedisAway`; tried even while Redis rests."""
-        self._store.run(_CHANGE, (_keys(user_id, "")[2],), (secrets.token_hex(8), _MARK_SECONDS * 1000), insist=True)
+        """Make every copy of this user's sessions worthless; when Redis is away, as soon as it is back."""
+        self._marks.write(_CHANGE, (_keys(user_id, "")[2],), (secrets.token_hex(8), _MARK_SECONDS * 1000))
 
     def _budget(self, accepted: bool, count: int, before: int, into_ms: int) -> Budget:  # noqa: FBT001 - a parsed answer
         window = self._window_ms

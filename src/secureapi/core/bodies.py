@@ -4,19 +4,23 @@ Werkzeug cuts a chunked body at its limit and hands on the rest as if it were al
 the difference, so that a body that is too long is refused (413) instead of parsed in part.
 """
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
 import structlog
 from flask import Request, current_app
 
-from secureapi.core.errors import Fault, Invalid, Malformed, TooLarge, UnsupportedMedia
+from secureapi.core.errors import Fault, Invalid, Malformed, TooLarge, TooSlow, UnsupportedMedia
 from secureapi.core.strict_json import parse_json, pointer_token, storable
 
 _log = structlog.get_logger(__name__)
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 _FORM_FIELDS = 50
+_PATIENCE_SECONDS = 10.0
 
 
 def refuse_oversized(request: Request) -> None:
@@ -32,12 +36,31 @@ def read_body(request: Request) -> bytes:
     length = request.content_length
     if length is None and not request.environ.get("wsgi.input_terminated"):
         return b""
-    body = _read_up_to(request.environ["wsgi.input"], limit + 1 if length is None else length)
+    with _patience(request.environ.get("gunicorn.socket")):
+        body = _read_up_to(request.environ["wsgi.input"], limit + 1 if length is None else length)
     if len(body) > limit:
         raise TooLarge
     if length is not None and len(body) < length:
         raise Malformed(detail="The body is shorter than its Content-Length says.")
     return body
+
+
+@contextmanager
+def _patience(connection: socket.socket | None) -> Iterator[None]:
+    """Wait only so long for each piece: a client that stops half-way would hold a thread for ever, and a few dozen hold them all."""
+    if connection is None:
+        yield
+        return
+    before = connection.gettimeout()
+    connection.settimeout(_PATIENCE_SECONDS)
+    try:
+        yield
+    except TooSlow:
+        # Or the server would wait for the rest of this body before it reads the next request.
+        connection.shutdown(socket.SHUT_RD)
+        raise
+    finally:
+        connection.settimeout(before)
 
 
 def _read_up_to(stream: IO[bytes], wanted: int) -> bytes:
@@ -47,6 +70,8 @@ def _read_up_to(stream: IO[bytes], wanted: int) -> bytes:
         while wanted > 0 and (piece := stream.read(wanted)):
             pieces.append(piece)
             wanted -= len(piece)
+    except TimeoutError:
+        raise TooSlow from None
     except Exception as error:  # noqa: BLE001 - each server has exceptions of its own for what its client sends
         _log.info("body.unreadable", reason=type(error).__name__)
         raise Malformed(detail="The body ended early, or its chunks are not what they say.") from None

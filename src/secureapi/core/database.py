@@ -74,7 +74,7 @@ db: SQLAlchemy = SQLAlchemy(model_class=Base)
 def engine_options(settings: Settings) -> dict[str, Any]:
     """What the engine is made with, for Flask-SQLAlchemy."""
     patience = settings.database_timeout_seconds
-    pool = {"pool_size": settings.database_pool_size or settings.web_threads, "max_overflow": 0, "pool_timeout": patience}
+    pool = {"pool_size": settings.database_pool_size or max(2, settings.web_threads // 2), "max_overflow": 0, "pool_timeout": patience}
     if settings.is_embedded_database:
         if settings.sqlite_path is None:
             return {"connect_args": {"check_same_thread": False}}
@@ -160,13 +160,24 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        _log.warning("database.unavailable", reason=type(error).__name__, sqlstate=_sqlstate(error))
+        _log.warning("database.unavailable", **_described(error))
         raise Unavailable(retry_after=_RETRY_AFTER_SECONDS) from error
     except DBAPIError as error:
         if not error.connection_invalidated and _sqlstate(error) != _READ_ONLY_TRANSACTION:
             raise
-        _log.warning("database.unavailable", reason=type(error).__name__, sqlstate=_sqlstate(error))
+        _log.warning("database.unavailable", **_described(error))
         raise Unavailable(retry_after=_RETRY_AFTER_SECONDS) from error
+
+
+def _described(error: Exception) -> dict[str, str | None]:
+    """What went wrong, without the driver's sentence: that may carry addresses and values."""
+    original = getattr(error, "orig", None)
+    return {
+        "reason": type(error).__name__,
+        "driver": type(original).__name__ if original is not None else None,
+        "sqlstate": _sqlstate(error),
+        "sqlite": getattr(original, "sqlite_errorname", None),
+    }
 
 
 def _sqlstate(error: Exception) -> str | None:

@@ -80,6 +80,13 @@ class TooLarge(Refusal):
     detail = "The request body is larger than this server accepts."
 
 
+class TooSlow(Refusal):
+    """The client has not sent the rest of its body in time."""
+
+    code = "request_timeout"
+    detail = "The request body did not arrive in time."
+
+
 class UnsupportedMedia(Refusal):
     """A body in a format that this endpoint does not read."""
 

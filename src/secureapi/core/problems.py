@@ -29,6 +29,7 @@ STATUS: dict[type[Refusal], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.UnsupportedMedia: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
@@ -54,7 +55,7 @@ def problem(status: int, code: str, detail: str, faults: list[Fault] | None = No
     """A problem document. `type` is a reference into our own documentation of codes, relative to this service."""
     body: dict[str, Any] = {
         "type": f"/problems/{code}",
-        "title": HTTPStatus(status).phrase,
+        "title": _phrase(status),
         "status": status,
         "detail": detail,
         "instance": f"/requests/{current_request_id()}",
@@ -64,6 +65,13 @@ def problem(status: int, code: str, detail: str, faults: list[Fault] | None = No
     if faults:
         body["errors"] = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in faults[:_FAULTS_SHOWN]]
     return Response(json.dumps(body), status, content_type=MEDIA_TYPE)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
@@ -103,7 +111,7 @@ def init_problems(app: Flask) -> None:
         status = error.code or 500
         if status < 400:  # noqa: PLR2004 - a redirect is no problem
             return Response(status=status, headers={"Location": error.get_response().headers.get("Location", "/")})
-        code, detail = _OWN_WORDS.get(status, (HTTPStatus(status).phrase.lower().replace(" ", "_"), HTTPStatus(status).phrase + "."))
+        code, detail = _OWN_WORDS.get(status, (_phrase(status).lower().replace(" ", "_"), f"{_phrase(status)}."))
         response = problem(status, code, detail)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             response.headers["Allow"] = ", ".join(sorted(error.valid_methods))

@@ -16,7 +16,6 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as Gone
 from redis.exceptions import NoScriptError, RedisError
-from redis.exceptions import TimeoutError as Late
 from redis.retry import Retry
 
 from secureapi.settings import Settings
@@ -57,6 +56,7 @@ class RedisStore:
         self._pool = ConnectionPool.from_url(settings.redis_url, **connection_options(settings))
         self._mine = threading.local()
         self._away_until = 0.0
+        self._failed_at = float("-inf")
 
     def run(self, script: Script, keys: tuple[str, ...], args: tuple[Any, ...], *, insist: bool = False) -> Any:
         """The script's answer. Raises `RedisAway`, at once while Redis rests, unless `insist` says that trying matters."""
@@ -65,7 +65,8 @@ class RedisStore:
         try:
             return self._run(script, keys, args)
         except (RedisError, OSError) as error:
-            self._away_until = time.monotonic() + REST_SECONDS
+            self._failed_at = time.monotonic()
+            self._away_until = self._failed_at + REST_SECONDS
             _log.warning("redis.away", reason=type(error).__name__)
             raise RedisAway from error
 
@@ -77,18 +78,21 @@ class RedisStore:
         except (RedisError, OSError) as error:
             raise RedisAway from error
 
+    def has_failed_within(self, seconds: float) -> bool:
+        """Whether this process could not use Redis at some moment of the last so many seconds, and may have missed something."""
+        return time.monotonic() < self._failed_at + seconds
+
     def _run(self, script: Script, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
         kept = getattr(self._mine, "connection", None)
         if kept is not None and self._mine.process == os.getpid():
             try:
                 return self._exchange(kept, script, keys, args)
-            except (Gone, OSError):
-                # The server was restarted, or closed an idle connection: a fresh one deserves one try. Not after a time-out.
-                kept.disconnect()
-                self._mine.connection = None
-            except Late:
-                kept.disconnect()
-                self._mine.connection = None
+            except Gone:
+                # The server was restarted, or closed an idle connection: a fresh one deserves one try.
+                self._forget(kept)
+            except BaseException:
+                # Broken off between question and answer: the next question must not get this one's answer.
+                self._forget(kept)
                 raise
         fresh = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
@@ -99,6 +103,10 @@ class RedisStore:
             raise
         self._mine.connection, self._mine.process = fresh, os.getpid()
         return answer
+
+    def _forget(self, connection: AbstractConnection) -> None:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        self._mine.connection = None
 
     def _exchange(self, connection: AbstractConnection, script: Script, keys: tuple[str, ...], args: tuple[Any, ...]) -> Any:
         try:

@@ -5,6 +5,7 @@ import hmac
 import secrets
 from functools import lru_cache
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -41,4 +42,6 @@ class SecretBox:
 
     def unseal(self, purpose: str, sealed: bytes, *, context: bytes) -> bytes:
         """Decrypt what `seal` made. Raises `cryptography.exceptions.InvalidTag` for anything else."""
+        if len(sealed) < _NONCE_BYTES:
+            raise InvalidTag
         return AESGCM(self.key(purpose)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)

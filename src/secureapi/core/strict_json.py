@@ -63,9 +63,10 @@ def _refuse_depth(root: Any) -> None:
     """Level by level, without recursion: the depth is what is in question."""
     level = [root]
     for _ in range(DEPTH + 1):
-        level = [inner for value in level if isinstance(value, dict | list) for inner in _inside(value)]
-        if not level:
+        containers = [value for value in level if isinstance(value, dict | list)]
+        if not containers:
             return
+        level = [inner for value in containers for inner in _inside(value)]
     raise Malformed(detail=f"The body nests deeper than {DEPTH} levels.")
 
 

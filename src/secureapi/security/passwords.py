@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+import sys
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -57,8 +58,12 @@ class PasswordHasher:
         Hash even when nobody was found: otherwise the answer comes back sooner and a stranger learns which names have an account.
         """
         expected = self._bcrypt_part(stored) if stored else None
+        keyed = self._keyed(password)
         with self._turn():
-            is_right = bcrypt.checkpw(self._keyed(password), expected or self._nobody)
+            is_right = bcrypt.checkpw(keyed, expected or _nobody(self._cost))
+            # A hash of an older, lower cost comes back sooner than that of an unknown name. Each cost is the work of all those below.
+            for cost in range(_cost_of(expected), self._cost):
+                bcrypt.checkpw(keyed, _nobody(cost))
         return is_right and expected is not None
 
     def needs_rehash(self, stored: str) -> bool:
@@ -85,10 +90,15 @@ class PasswordHasher:
         is_ours = scheme == _PREFIX and pepper_id == self._pepper_id and len(hashed) == 59  # noqa: PLR2004 - without its first $
         return f"${hashed}".encode() if is_ours else None
 
-    @property
-    def _nobody(self) -> bytes:
-        """A well-formed bcrypt string of the present cost that no password fits, because no salt ever gave this digest."""
-        return f"$2b${self._cost:02d}${'.' * 21}e{'.' * 30}e".encode()
+
+def _nobody(cost: int) -> bytes:
+    """A well-formed bcrypt string that no password fits: no salt ever gave this digest."""
+    return f"$2b${cost:02d}${'.' * 21}e{'.' * 30}e".encode()
+
+
+def _cost_of(hashed: bytes | None) -> int:
+    """The cost in a bcrypt string; for none at all one beyond any that is used."""
+    return int(hashed[4:6]) if hashed and hashed[4:6].isdigit() else sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)

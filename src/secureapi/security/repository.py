@@ -28,7 +28,7 @@ class EventFilter:
 def count_events(connection: Connection, since: datetime) -> dict[str, int]:
     """How many events of each severity there were since a moment."""
     counted = select(_E.severity, func.count()).where(_E.occurred_at >= since).group_by(_E.severity)
-    return dict(connection.execute(counted).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(counted)}
 
 
 def list_events(connection: Connection, wanted: EventFilter) -> list[Row[Any]]:

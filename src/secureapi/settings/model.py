@@ -106,7 +106,7 @@ class Settings:
     )
     database_pool_size: int = setting(
         0,
-        "Connections a worker may hold for transactions, and as many again for reads. 0: one for each of its threads.",
+        "Connections a worker may hold for transactions, and as many again for reads. 0: one for every other thread.",
         group="Stores",
         least=0,
         most=512,

@@ -77,9 +77,9 @@ def redacted(**values):
         "credentials",
     ],
 )
-@pytest.mark.parametrize("value", [CANARY, CANARY.encode(), [CANARY], {"x": CANARY}, 123456])
-def test_a_value_under_the_name_of_a_secret_is_never_written(name, value):
-    assert redacted(**{name: value}) == {name: "[redacted]"}
+def test_a_value_under_the_name_of_a_secret_is_never_written(name):
+    for value in (CANARY, CANARY.encode(), [CANARY], {"x": CANARY}, 123456):
+        assert redacted(**{name: value}) == {name: "[redacted]"}
 
 
 @pytest.mark.parametrize("name", ["code", "status_code", "error_code", "token_id", "event", "path", "user_id"])
