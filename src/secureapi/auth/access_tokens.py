@@ -47,6 +47,8 @@ class Claims:
     authenticated_at: int
     methods: tuple[str, ...]
     expires_at: int
+    key_id: str
+    """The key that signed it: what it has signed ends with it."""
 
 
 class AccessTokens:
@@ -95,7 +97,7 @@ class AccessTokens:
         if claims is None:
             claims = self._verified(token)
             self._remember(digest, claims)
-        if claims.expires_at + _LEEWAY_SECONDS <= time.time():
+        if claims.expires_at + _LEEWAY_SECONDS <= time.time() or self._keys.find(claims.key_id) is None:
             self._remembered.pop(digest, None)
             raise TokenRefused
         return claims
@@ -104,18 +106,19 @@ class AccessTokens:
         with self._lock:
             if len(self._remembered) >= _REMEMBERED:
                 for old in list(self._remembered)[: _REMEMBERED // 4]:
-                    del self._remembered[old]
+                    self._remembered.pop(old, None)
             self._remembered[digest] = claims
 
     def _verified(self, token: str) -> Claims:
         if len(token) > _MOST_CHARACTERS or not _COMPACT.fullmatch(token) or not _is_canonical(token):
             raise TokenRefused
         try:
-            header, payload, _ = token.split(".")
-            if _strictly(header).get("typ") != _TYPE:
+            head, payload, _ = token.split(".")
+            header = _strictly(head)
+            if header.get("typ") != _TYPE:
                 raise TokenRefused
             decode_token(token)
-            claims = _claims_of(_strictly(payload), longest=int(self._lifetime.total_seconds()))
+            claims = _claims_of(_strictly(payload), key_id=header["kid"], longest=int(self._lifetime.total_seconds()))
         except (jwt.PyJWTError, JWTExtendedException, Refusal, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             _log.debug("token.refused", reason=type(error).__name__)
             raise TokenRefused from None
@@ -138,9 +141,9 @@ def _strictly(part: str) -> dict[str, Any]:
     return value
 
 
-def _claims_of(payload: dict[str, Any], *, longest: int) -> Claims:
+def _claims_of(payload: dict[str, Any], *, key_id: str, longest: int) -> Claims:
     """The claims, if every one is there, of its type, and for no longer than we ever issue. Raises `ValueError` otherwise."""
-    words = {name: payload[name] for name in ("sub", "sid", "jti", "role", "type")}
+    words = {name: payload[name] for name in ("sub", "sid", "jti", "role", "type", "aud")}
     moments = {name: payload[name] for name in ("exp", "iat", "nbf", "auth_time")}
     methods = payload["amr"]
     if not all(isinstance(word, str) for word in words.values()) or not (is_id(words["sub"]) and is_id(words["sid"])):
@@ -157,6 +160,7 @@ def _claims_of(payload: dict[str, Any], *, longest: int) -> Claims:
         authenticated_at=moments["auth_time"],
         methods=tuple(str(method) for method in methods),
         expires_at=moments["exp"],
+        key_id=key_id,
     )
 
 

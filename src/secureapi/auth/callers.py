@@ -1,5 +1,7 @@
 """Who is calling, on every request: the token, then its session and its owner as they are now."""
 
+from contextlib import suppress
+
 import structlog
 from flask import request
 
@@ -65,8 +67,10 @@ class Callers:
         with self._database.reading() as connection:
             state = find_state(connection, claims.session_id)
         if state is None or state.user_id != claims.user_id or state.ended_at is not None or state.status != Status.ACTIVE:
-            # Marked again, so that a token that is dead for long does not cost a query, or its owner's budget, each time.
-            self.session_ended(claims.user_id, claims.session_id)
+            if self._known and epoch is not None:
+                # So that a token that is dead for long does not cost a query, and its owner's budget, each time.
+                with suppress(RedisAway):
+                    self._known.remember_end(claims.user_id, claims.session_id)
             raise TokenRefused
         until = min(state.expires_at, state.idle_expires_at)
         if until <= self._clock.now():

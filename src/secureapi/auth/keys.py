@@ -73,10 +73,12 @@ class KeyRing:
 
     def find(self, kid: str) -> Key | None:
         """The key with this id, from memory, or freshly read when it is not known; `kid` never becomes part of a query."""
-        age = time.monotonic() - self._loaded_at
-        if age > _RELOAD_SECONDS or (kid not in self._keys and age > _IMPATIENCE_SECONDS):
-            self._load()
-        return self._keys.get(kid)
+        key = self._keys.get(kid)
+        patience = _RELOAD_SECONDS if key else _IMPATIENCE_SECONDS
+        if time.monotonic() - self._loaded_at > patience:
+            self._load(unless_younger_than=patience)
+            key = self._keys.get(kid)
+        return key
 
     def ensure(self, client: Client) -> bool:
         """Make the first key of the algorithm in force. Whether one had to be made."""
@@ -85,7 +87,9 @@ class KeyRing:
             return False
         with self._database.transaction(client) as session:
             keys = KeyRepository(session)
-            is_missing = not any(k.phase == "active" and k.algorithm == self._algorithm for k in keys.list_usable())
+            # Those that open: after a change of SECRET_KEY there is an active key, and still none to sign with.
+            opened = [key for row in keys.list_usable() if (key := self._opened(row))]
+            is_missing = not any(key.is_active and key.algorithm == self._algorithm for key in opened)
             if is_missing:
                 made = self._make(self._algorithm)
                 keys.add(made)
@@ -97,12 +101,15 @@ class KeyRing:
         # The oldest active one: two workers that both made a first key then agree on which to use.
         return next((k for k in self._keys.values() if k.is_active and k.algorithm == self._algorithm), None)
 
-    def _load(self) -> None:
+    def _load(self, *, unless_younger_than: float = 0.0) -> None:
         with self._lock:
+            if time.monotonic() - self._loaded_at < unless_younger_than:
+                # Somebody else has looked while we waited for the lock.
+                return
             with self._database.transaction() as session:
                 rows = KeyRepository(session).list_usable()
             found = [key for row in rows if (key := self._opened(row))]
-            if self._shared_secret:
+            if self._algorithm == "HS256" and self._shared_secret:
                 found.append(self._shared_key())
             self._keys = {key.kid: key for key in found}
             self._loaded_at = time.monotonic()

@@ -117,6 +117,10 @@ class KnownCallers:
         """Keep a copy, unless a mark was set since `epoch` was seen. `until` is when the session ends, in epoch seconds."""
         self._store.run(_KEEP, _keys(user_id, session_id), (epoch, f"{epoch}|{role}|{until}", COPY_SECONDS * 1000))
 
+    def remember_end(self, user_id: str, session_id: str) -> None:
+        """Mark a session that the database has just been found to have ended long ago. Raises `RedisAway`; nothing is owed then."""
+        self._store.run(_END, _keys(user_id, session_id), (_MARK_SECONDS * 1000,))
+
     def end(self, user_id: str, session_id: str) -> None:
         """Mark a session as ended; when Redis is away, as soon as it is back."""
         self._marks.write(_END, _keys(user_id, session_id), (_MARK_SECONDS * 1000,))
@@ -130,12 +134,12 @@ class KnownCallers:
         weight = count + before * (1 - into_ms / window)
         if accepted:
             return Budget(is_exceeded=False, remaining=max(0, int(self._most - weight)), resets_in=(window - into_ms) / 1000)
-        # This window alone is full: it must become the one before, and then slide out by one request.
-        wait = window - into_ms + window / count
+        # This window alone is full: it must become the one before, and slide out until it weighs less than the budget.
+        wait = window - into_ms + window * max(0.0, 1 - self._most / max(count, 1))
         if count < self._most:
             # The window before weighs too much: wait until enough of it has slid out.
             wait = window * (1 - (self._most - count) / before) - into_ms
-        return Budget(is_exceeded=True, remaining=0, resets_in=max(0.001, wait / 1000))
+        return Budget(is_exceeded=True, remaining=0, resets_in=(max(0.0, wait) + 1) / 1000)
 
 
 def _keys(user_id: str, session_id: str) -> tuple[str, str, str]:

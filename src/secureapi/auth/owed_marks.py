@@ -46,7 +46,8 @@ class OwedMarks:
 
     def _owe(self, mark: _Mark) -> None:
         with self._lock:
-            self._owed.append(mark)
+            if all(owed.keys != mark.keys for owed in self._owed):
+                self._owed.append(mark)
             if self._is_paying:
                 return
             self._is_paying = True

@@ -1,28 +1,20 @@
-"""Structured logs: one line a request, secrets never, addresses of people masked, nothing that can forge a line."""
+"""Structured logs: one line a request, and where our lines and those of libraries go. `redaction` says what may not stand in them."""
 
 import logging
 import os
-import re
 import sys
 import time
-from collections.abc import MutableMapping
-from functools import lru_cache
 from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
 
-from secureapi.core.masking import masked_email
+from secureapi.core.redaction import redact
 from secureapi.core.requests import current_client, current_request_id, current_traceparent, printable
 from secureapi.settings import Settings
 
 _access = structlog.get_logger("secureapi.access")
-_SECRET_NAME = re.compile(r"password|secret|token|authorization|cookie|api_?key|code|otp|pepper", re.IGNORECASE)
-_HARMLESS_NAMES = frozenset({"code", "status_code", "error_code", "token_id"})
-_EMAIL = re.compile(r"[^\s@\"'<>]{1,64}@[^\s@\"'<>]{1,255}")
-_TOKENS = re.compile(r"\b(eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+|sa[r]?_[A-Za-z0-9_-]{20,})")
-_CREDENTIALS_IN_URL = re.compile(r"(://[^:/@\s]*):[^@\s]+@")
-_MOST_CHARACTERS = 2000
+_own = structlog.get_logger(__name__)
 
 
 def configure_logs(settings: Settings) -> None:
@@ -30,18 +22,20 @@ def configure_logs(settings: Settings) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=True)
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty() and not os.environ.get("NO_COLOR"), exception_formatter=structlog.dev.plain_traceback
+        )
     )
-    finish: list[Any] = [
+    begin: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        redact,
-        structlog.processors.format_exc_info,
     ]
+    # A traceback ends with the message of its exception, which may quote anything: it is text before it is cleaned.
+    finish: list[Any] = [structlog.processors.format_exc_info, redact, renderer]
     level = logging.getLevelNamesMapping()[settings.log_level]
     structlog.configure(
-        processors=[*finish, renderer],
+        processors=[*begin, *finish],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_Lines,
         cache_logger_on_first_use=False,
@@ -49,7 +43,7 @@ def configure_logs(settings: Settings) -> None:
     handler = _LibraryLines()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=finish, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+            foreign_pre_chain=begin, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish]
         )
     )
     root = logging.getLogger()
@@ -80,24 +74,12 @@ class _LibraryLines(logging.Handler):
     """The lines of libraries, on the same way out."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _Lines().msg(self.format(record))
-
-
-def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out what must not be in a log: values under names of secrets, tokens, passwords in addresses, people's addresses."""
-    for name, value in event.items():
-        if _is_secret(name):
-            event[name] = "[redacted]"
-        elif isinstance(value, str):
-            event[name] = _clean(value)
-        elif isinstance(value, dict | list | tuple | set):
-            event[name] = _clean(repr(value))
-    return event
-
-
-@lru_cache(maxsize=1024)
-def _is_secret(name: str) -> bool:
-    return name not in _HARMLESS_NAMES and _SECRET_NAME.search(name) is not None
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a library's broken line must not cost an answer, nor may its arguments be shown instead
+            _own.warning("log.unreadable", logger=record.name, line=record.lineno)
+            return
+        _Lines().msg(line)
 
 
 def init_request_log(app: Flask, settings: Settings) -> None:
@@ -136,13 +118,3 @@ def init_request_log(app: Flask, settings: Settings) -> None:
     def _over(_error: BaseException | None) -> None:
         # Whatever this thread writes before its next request belongs to none.
         structlog.contextvars.clear_contextvars()
-
-
-def _clean(text: str) -> str:
-    text = text[:_MOST_CHARACTERS]
-    if "@" in text:
-        text = _CREDENTIALS_IN_URL.sub(r"\1:[redacted]@", text)
-        text = _EMAIL.sub(lambda found: masked_email(found[0]) if "[redacted]" not in found[0] else found[0], text)
-    if "_" in text or "eyJ" in text:
-        text = _TOKENS.sub("[redacted]", text)
-    return text if text.isascii() and text.isprintable() else printable(text)

@@ -45,9 +45,7 @@ class Settings:
         least=1,
         most=256,
     )
-    web_threads: int = setting(
-        16, "How many threads each worker has; each may hold one database connection.", group="Service", least=1, most=256
-    )
+    web_threads: int = setting(16, "How many threads each worker has; requests beyond that wait.", group="Service", least=1, most=256)
     unversioned_paths: bool = setting(
         True,
         "Whether `/auth`, `/users` and `/security` answer without `/api/v1`, as two of the seed documents write them.",

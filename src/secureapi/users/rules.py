@@ -44,25 +44,34 @@ def canonical_text(text: str) -> str:
 
 
 def canonical_email(address: str) -> str:
-    """The one form of an address: local part folded, domain as an IDNA A-label. Raises `ValueError` when it is none."""
-    try:
-        parts = validate_email(address, check_deliverability=False, test_environment=True)
-    except EmailNotValidError:
-        raise ValueError("not an email address") from None
-    canonical = f"{canonical_text(parts.local_part)}@{(parts.ascii_domain or parts.domain).lower()}"
-    if len(canonical) > CANONICAL_LENGTH:
+    """The one form of an address: local part folded, domain as an IDNA A-label. Raises `ValueError` when it is none.
+
+    Folding can make something else of a local part (a full-width @ becomes a real one), so the form must be an address too, and its
+    own canonical form: otherwise it is no form to compare by.
+    """
+    canonical = _folded(address)
+    if len(canonical) > CANONICAL_LENGTH or _folded(canonical) != canonical:
         raise ValueError("not an email address")
     return canonical
 
 
+def _folded(address: str) -> str:
+    try:
+        parts = validate_email(address, check_deliverability=False, test_environment=True, strict=True)
+    except (EmailNotValidError, UnicodeError):
+        raise ValueError("not an email address") from None
+    return f"{canonical_text(parts.local_part)}@{(parts.ascii_domain or parts.domain).lower()}"
+
+
 def canonical_login(name: str) -> str:
     """What somebody typed to sign in, in the form in which it is looked for. Takes anything."""
-    if "@" in name:
-        try:
-            return canonical_email(name)
-        except ValueError:
-            pass
-    return canonical_text(name.strip())
+    for typed in (name.strip(), unicodedata.normalize("NFKC", name).strip()):
+        if "@" in typed:
+            try:
+                return canonical_email(typed)
+            except ValueError:
+                continue
+    return canonical_text(name).strip()
 
 
 def is_reserved(username: str) -> bool:

@@ -337,7 +337,7 @@ class TestClaims:
         assert door.refuses(signed(header(), claims(**{name: value})))
 
     @pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
-    @pytest.mark.parametrize("value", ["", "soon", "9999999999", "1e10", str(int(time.time()) + 60), "NaN"])
+    @pytest.mark.parametrize("value", ["", "soon", "9999999999", "1e10", "4102444800", "NaN"])
     def test_text_is_no_moment(self, door, name, value):
         assert door.refuses(signed(header(), claims(**{name: value})))
 

@@ -246,7 +246,7 @@ def test_a_vandal_who_moves_a_private_key_to_another_row_is_noticed(ring_with, d
     (row,) = rows(database)
     with database.writing() as connection:
         connection.execute(delete(table_of(SigningKey)))
-        connection.execute(table_of(SigningKey).insert().values(row._mapping | {"kid": "mallorys-id"}))
+        connection.execute(table_of(SigningKey).insert().values(dict(row._mapping) | {"kid": "mallorys-id"}))
     assert ring_with().find("mallorys-id") is None
 
 

@@ -1,0 +1,175 @@
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from secureapi.core.clock import FrozenClock
+from secureapi.core.database import table_of
+from secureapi.security.attempts import Attempts
+from secureapi.security.models import Throttle
+
+WINDOW = timedelta(minutes=30)
+MOST = 5
+
+
+@pytest.fixture
+def clock():
+    return FrozenClock(datetime(2026, 11, 21, 9, 30, 0, 123456, tzinfo=UTC))
+
+
+@pytest.fixture
+def attempts(clock):
+    return Attempts(clock=clock, most=MOST, window=WINDOW)
+
+
+@pytest.fixture
+def reserve(database, attempts):
+    def one(key="password:alice"):
+        with database.transaction() as session:
+            return attempts.reserve(session, key)
+
+    return one
+
+
+@pytest.fixture
+def is_locked(database, attempts):
+    def ask(key="password:alice"):
+        with database.transaction() as session:
+            return attempts.is_locked(session, key)
+
+    return ask
+
+
+def test_so_many_attempts_are_looked_at_and_no_more(reserve):
+    made = [reserve() for _ in range(8)]
+    assert [attempt.number for attempt in made] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [attempt.is_allowed for attempt in made] == [True] * 5 + [False] * 3
+    assert [attempt.is_last for attempt in made] == [False] * 4 + [True] + [False] * 3
+
+
+def test_two_hundred_guesses_at_once_get_no_more_than_one_after_the_other(database, attempts):
+    """Each thread has a connection of its own; the file is the only thing they share."""
+    made, barrier = [], threading.Barrier(16)
+
+    def guess():
+        barrier.wait()
+        for _ in range(13):
+            with database.transaction() as session:
+                attempt = attempts.reserve(session, "password:alice")
+            made.append(attempt)
+
+    threads = [threading.Thread(target=guess) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(attempt.number for attempt in made) == list(range(1, 209))
+    assert sum(attempt.is_allowed for attempt in made) == MOST
+    assert sum(attempt.is_last for attempt in made) == 1
+
+
+def test_one_account_does_not_pay_for_another(reserve):
+    for _ in range(7):
+        reserve("password:alice")
+    assert reserve("password:bob").number == 1
+
+
+def test_an_account_is_locked_after_the_last_attempt_and_not_before(reserve, is_locked):
+    for _ in range(MOST - 1):
+        reserve()
+        assert not is_locked()
+    reserve()
+    assert is_locked()
+    assert not is_locked("password:bob")
+
+
+def test_a_lock_lasts_from_the_last_attempt_and_ends_by_itself(reserve, is_locked, clock):
+    for _ in range(MOST):
+        reserve()
+        clock.advance(timedelta(minutes=5))
+    clock.advance(timedelta(minutes=24, seconds=59))
+    assert is_locked()
+    assert not reserve().is_allowed
+    clock.advance(timedelta(seconds=1))
+    assert not is_locked()
+    assert reserve().number == 1
+
+
+def test_mallory_cannot_keep_an_account_locked_by_knocking_on(reserve, is_locked, clock):
+    for _ in range(MOST):
+        reserve()
+    for _ in range(29):
+        clock.advance(timedelta(minutes=1))
+        reserve()
+    assert is_locked()
+    clock.advance(timedelta(minutes=1))
+    assert not is_locked()
+    assert reserve().is_allowed
+
+
+def test_old_wrong_attempts_are_forgotten(reserve, clock):
+    for _ in range(MOST - 1):
+        reserve()
+    clock.advance(WINDOW)
+    assert reserve().number == 1
+
+
+def test_a_right_attempt_clears_the_count(database, attempts, reserve):
+    for _ in range(3):
+        reserve()
+    with database.transaction() as session:
+        assert attempts.clear(session, "password:alice") is True
+        assert attempts.clear(session, "password:alice") is False
+    assert reserve().number == 1
+
+
+def test_a_reservation_that_is_rolled_back_was_none(database, attempts, reserve):
+    with pytest.raises(RuntimeError), database.transaction() as session:
+        attempts.reserve(session, "password:alice")
+        raise RuntimeError
+    assert reserve().number == 1
+
+
+def test_a_million_attempts_do_not_overflow(database, attempts, reserve):
+    reserve()
+    with database.writing() as connection:
+        connection.execute(table_of(Throttle).update().values(attempts=999_999))
+    assert [reserve().number for _ in range(3)] == [1_000_000] * 3
+    assert not reserve().is_allowed
+
+
+def test_a_limit_of_one_locks_at_the_first(database, clock):
+    strict = Attempts(clock=clock, most=1, window=WINDOW)
+    with database.transaction() as session:
+        first, second = strict.reserve(session, "k"), strict.reserve(session, "k")
+        assert (first.is_allowed, first.is_last, second.is_allowed, second.is_last) == (True, True, False, False)
+        assert strict.is_locked(session, "k")
+
+
+def test_sweeping_removes_what_is_over_some_at_a_time_and_nothing_else(database, attempts, reserve, clock):
+    def kept():
+        with database.reading() as connection:
+            return connection.execute(select(func.count()).select_from(table_of(Throttle))).scalar_one()
+
+    for n in range(50):
+        reserve(f"password:old-{n}")
+    clock.advance(WINDOW)
+    reserve("password:alice")
+    left = []
+    for _ in range(4):
+        with database.transaction() as session:
+            attempts.sweep(session)
+        left.append(kept())
+    assert left == [31, 11, 1, 1]
+    assert reserve("password:alice").number == 2
+
+
+def test_the_moment_is_compared_the_same_in_every_time_zone(database):
+    from datetime import timezone
+
+    here = FrozenClock(datetime(2026, 11, 21, 9, 30, tzinfo=UTC))
+    there = FrozenClock(datetime(2026, 11, 21, 23, 30, tzinfo=timezone(timedelta(hours=14))))
+    with database.transaction() as session:
+        for n in range(1, 4):
+            assert Attempts(clock=here if n % 2 else there, most=MOST, window=WINDOW).reserve(session, "k").number == n
