@@ -42,6 +42,10 @@ def upgrade() -> None:
         sa.Column("retired_at", sa.DateTime(timezone=True)),
         sa.PrimaryKeyConstraint("kid", name="pk_signing_keys"),
     )
+    active = sa.text("phase = 'active'")
+    op.create_index(
+        "uq_signing_keys_active", "signing_keys", ["algorithm"], unique=True, postgresql_where=active, sqlite_where=active
+    )
     op.create_table(
         "throttles",
         sa.Column("key", sa.String(length=80), nullable=False),

@@ -138,7 +138,14 @@ def _allow_origins(app: Flask, settings: Settings) -> None:
             expose_headers=["X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After", "Link"],
             supports_credentials=settings.cors_allow_credentials,
             max_age=600,
+            always_send=False,
         )
+
+        @app.after_request
+        def _tell_caches(response: Response) -> Response:
+            # Whoever asks: the answer to one origin must not be kept for another.
+            response.vary.add("Origin")
+            return response
 
 
 def _refuse_undeclared(app: Flask) -> None:

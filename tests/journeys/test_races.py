@@ -161,6 +161,7 @@ def disable(live, person):
 
 @pytest.mark.parametrize("fall", [demote, disable])
 def test_a_fallen_administrators_hundred_calls_find_the_door_shut_from_then_on(live, fall):
+    assert live.house.administrator(), "another one, since the last one cannot fall"
     person = live.house.administrator()
     over, afterwards, before, started = threading.Event(), [], [], threading.Barrier(11)
 
@@ -233,4 +234,4 @@ def test_a_caller_who_sends_all_at_once_gets_no_more_than_his_budget(make_live):
     logins = Counter(answer.status for answer in together([lambda: live.post(LOGIN, json={"username": "nobody-x", "password": "x"})] * 40))
 
     assert reads == {200: 20, 429: 40}
-    assert logins == {401: 10, 429: 30}
+    assert logins == {401: 9, 429: 31}, "one of the ten was spent by the sign-in above"

@@ -59,6 +59,7 @@ class AccessTokens:
         self._lifetime = settings.access_token_lifetime
         self._remembered: dict[bytes, Claims] = {}
         self._lock = threading.Lock()
+        self._signing = threading.local()
         app.config.update(
             JWT_ALGORITHM=settings.jwt_algorithm,
             JWT_DECODE_ALGORITHMS=["ES256", "RS256", "EdDSA", "HS256"],  # the key that is found decides which of them
@@ -72,11 +73,13 @@ class AccessTokens:
             JWT_COOKIE_CSRF_PROTECT=False,
         )
         manager = JWTManager(app)
-        manager.encode_key_loader(lambda _identity: keys.signing_key().signs_with)
+        manager.encode_key_loader(lambda _identity: self._signing.key.signs_with)
         manager.decode_key_loader(self._key_for)
 
     def issue(self, *, user_id: str, session_id: str, role: str, authenticated_at: datetime, methods: str) -> str:
         """A token for a session, good for `ACCESS_TOKEN_EXPIRE_MINUTES`."""
+        # Taken once for header and signature: between two looks the ring may have turned.
+        key = self._signing.key = self._keys.signing_key()
         token: str = create_access_token(
             user_id,
             additional_claims={
@@ -86,7 +89,7 @@ class AccessTokens:
                 "amr": methods.split(),
                 "client_id": "secureapi",
             },
-            additional_headers={"typ": _TYPE, "kid": self._keys.signing_key().kid},
+            additional_headers={"typ": _TYPE, "kid": key.kid},
         )
         return token
 

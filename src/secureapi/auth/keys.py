@@ -13,6 +13,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from secureapi.auth.events import KEY_CREATED
 from secureapi.auth.models import SigningKey
@@ -85,17 +87,29 @@ class KeyRing:
         if self._algorithm == "HS256":
             self._load()
             return False
-        with self._database.transaction(client) as session:
-            keys = KeyRepository(session)
-            # Those that open: after a change of SECRET_KEY there is an active key, and still none to sign with.
-            opened = [key for row in keys.list_usable() if (key := self._opened(row))]
-            is_missing = not any(key.is_active and key.algorithm == self._algorithm for key in opened)
-            if is_missing:
-                made = self._make(self._algorithm)
-                keys.add(made)
-                self._trail.record(session, KEY_CREATED, client=client, kid=made.kid, algorithm=made.algorithm)
+        try:
+            with self._database.transaction(client) as session:
+                is_missing = self._add_missing(session, client)
+        except IntegrityError:
+            # Another worker was first.
+            is_missing = False
         self._load()
         return is_missing
+
+    def _add_missing(self, session: Session, client: Client) -> bool:
+        keys = KeyRepository(session)
+        for row in keys.list_usable():
+            if row.phase != "active" or row.algorithm != self._algorithm:
+                continue
+            if self._opened(row):
+                return False
+            # After a change of SECRET_KEY there is an active key, and still none to sign with.
+            row.phase, row.retired_at = "retired", self._clock.now()
+            session.flush()
+        made = self._make(self._algorithm)
+        keys.add(made)
+        self._trail.record(session, KEY_CREATED, client=client, kid=made.kid, algorithm=made.algorithm)
+        return True
 
     def _active(self) -> Key | None:
         # The oldest active one: two workers that both made a first key then agree on which to use.
@@ -106,7 +120,8 @@ class KeyRing:
             if time.monotonic() - self._loaded_at < unless_younger_than:
                 # Somebody else has looked while we waited for the lock.
                 return
-            with self._database.transaction() as session:
+            # Without a transaction: strangers choose the key ids that send us here, and must not take SQLite's write lock with them.
+            with self._database.reading() as connection, Session(connection) as session:
                 rows = KeyRepository(session).list_usable()
             found = [key for row in rows if (key := self._opened(row))]
             if self._algorithm == "HS256" and self._shared_secret:

@@ -2,11 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, Uuid
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Moment
 from secureapi.core.identifiers import new_id
+
+_ACTIVE = "phase = 'active'"
 
 
 class UserSession(Base):
@@ -56,3 +58,8 @@ class SigningKey(Base):
     """`next`, `active`, `retiring` or `retired`."""
     created_at: Mapped[datetime] = mapped_column(Moment)
     retired_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    __table_args__ = (
+        # Whichever of several workers is first makes the key; the others take it.
+        Index("uq_signing_keys_active", "algorithm", unique=True, postgresql_where=text(_ACTIVE), sqlite_where=text(_ACTIVE)),
+    )

@@ -66,7 +66,7 @@ class _StrictParser(FlaskParser):
             where = f"/{pointer_token(key)}"
             if len(values) > 1:
                 faults.append(Fault(where, "repeated", "This parameter is given more than once."))
-            elif not storable(key + values[0]) or "\ufffd" in key + values[0]:
+            elif not storable(key + values[0]):
                 faults.append(Fault(where, "unstorable_text", "Text must be UTF-8 without NUL."))
             found[key] = values[0]
         if faults:

@@ -74,7 +74,12 @@ db: SQLAlchemy = SQLAlchemy(model_class=Base)
 def engine_options(settings: Settings) -> dict[str, Any]:
     """What the engine is made with, for Flask-SQLAlchemy."""
     patience = settings.database_timeout_seconds
-    pool = {"pool_size": settings.database_pool_size or max(2, settings.web_threads // 2), "max_overflow": 0, "pool_timeout": patience}
+    pool: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": settings.database_pool_size or max(2, settings.web_threads // 2),
+        "max_overflow": 0,
+        "pool_timeout": patience,
+    }
     if settings.is_embedded_database:
         if settings.sqlite_path is None:
             return {"connect_args": {"check_same_thread": False}}

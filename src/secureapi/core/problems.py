@@ -41,6 +41,7 @@ _OWN_WORDS: dict[int, tuple[str, str]] = {
     405: ("method_not_allowed", "This address does not answer that method; see the Allow header."),
     413: (errors.TooLarge.code, errors.TooLarge.detail),
     415: (errors.UnsupportedMedia.code, errors.UnsupportedMedia.detail),
+    500: ("internal_error", "An unexpected error occurred. Please try again later."),
     431: ("headers_too_large", "The request headers are larger than this server accepts."),
 }
 _FAULTS_SHOWN = 50

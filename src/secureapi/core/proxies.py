@@ -46,6 +46,8 @@ class TrustedProxies:
             # Only the last proxy's own word: earlier entries of a list were written further out.
             if environ.get("HTTP_X_FORWARDED_PROTO", "").rpartition(",")[2].strip().lower() == "https":
                 environ["wsgi.url_scheme"] = "https"
+        if "HTTP_HOST" in environ:
+            environ["HTTP_HOST"] = environ["HTTP_HOST"].lower()  # names of hosts have no case (RFC 9110 section 4.2.3)
         for name in _FORWARDED:
             environ.pop(name, None)
         return self._application(environ, start_response)

@@ -13,13 +13,15 @@ from secureapi.core.masking import masked_email
 from secureapi.core.requests import printable
 
 _REDACTED = "[redacted]"
-_SECRET_WORDS = r"pass_?(?:word|wd|phrase)|secret|token|authorization|credential|cookie|(?:api|private)[-_ ]?key|otp|pepper"
-_SECRET_NAME = re.compile(rf"{_SECRET_WORDS}|code", re.IGNORECASE)
+_WORDS = r"pass_?(?:word|wd|phrase)|secret|token|authorization|credential|cookie|(?:api|private)[-_ ]?key|otp|pepper"
+_SECRET_NAME = re.compile(rf"{_WORDS}|code", re.IGNORECASE)
 _HARMLESS_NAMES = frozenset({"code", "status_code", "error_code", "token_id"})
 _LONGEST_NAME = 100
 # What a repr says about a secret: password='…', "api_key": "…", ('token', '…').
 _NAMED_IN_REPR = re.compile(
-    rf"""((?:{_SECRET_WORDS})[\w-]{{0,40}}\\?["']?\s?[=:,]\s?)(b?'(?:[^'\\]|\\.)*'|b?"(?:[^"\\]|\\.)*"|[^\s,)}}\]]+)""", re.IGNORECASE
+    rf"""((?:{_WORDS})[\w-]{{0,40}}\\?["']?\s?[=:,]\s?(?:b?["']?(?:bearer|basic)\s)?)"""
+    r"""(b?'(?:[^'\\]|\\.)*'|b?"(?:[^"\\]|\\.)*"|[^\s,)}\]]+)""",
+    re.IGNORECASE,
 )
 
 # None of these scans a text anew from each of its characters: what is logged may come from somebody who would like that.
@@ -27,7 +29,7 @@ _EMAIL = re.compile(r"(?<![^\s@\"'<>])[^\s@\"'<>]+@[^\s@\"'<>]{1,255}")
 # Neither needs a boundary before it or a dot inside: a repr may put `\n` in front, and half a token is one too many.
 _TOKENS = re.compile(r"eyJ[A-Za-z0-9_.-]{12,}|sar?_[A-Za-z0-9_-]{20,}")
 # To the last @ before a space: a password may hold / # and @ itself, and taking out too much of an address harms nobody.
-_CREDENTIALS_IN_URL = re.compile(r"(://[^:/\s]*):\S+@")
+_CREDENTIALS_IN_URL = re.compile(r"(://[^:/\s]{0,256}):\S{1,1024}@")
 
 _MOST_CHARACTERS = 2000
 _MOST_READ = 16_384

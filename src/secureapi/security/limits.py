@@ -15,7 +15,6 @@ import structlog
 from flask import Flask, Response, g
 from flask_limiter import Limiter
 from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
 from redis.exceptions import RedisError
 
@@ -23,6 +22,7 @@ from secureapi.core.declarations import View, declare, declared
 from secureapi.core.redis import REST_SECONDS, connection_options
 from secureapi.core.requests import current_client
 from secureapi.security.errors import RateLimited
+from secureapi.security.process_storage import SCHEME, ProcessStorage
 from secureapi.settings import Settings
 from secureapi.settings.values import Rate
 
@@ -82,13 +82,13 @@ class Limits:
             strategy=_STRATEGY,
             # The strategy is part of the prefix: another strategy's values under the same key are errors.
             key_prefix=f"secureapi:{_STRATEGY}",
-            storage_uri=settings.redis_url or "memory://",
+            storage_uri=settings.redis_url or f"{SCHEME}://",
             storage_options=connection_options(settings) if settings.redis_url else {},
         )
         # Counted as initialised already, it installs no hooks: the guard spends limits, and a hook would do it a second time.
         app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
-        self._alone: RateLimiter = MovingWindowRateLimiter(MemoryStorage())
+        self._alone: RateLimiter = MovingWindowRateLimiter(ProcessStorage())
         self._away_until = 0.0
 
     def spend(self, name: str, subject: str) -> Spent:

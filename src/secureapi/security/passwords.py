@@ -28,6 +28,14 @@ _LEAST_CHARACTERS = 8
 _LONG_ENOUGH = 16
 """From this length on, length and variety decide instead of classes of characters (NIST SP 800-63B-4 section 3.1.1.2)."""
 _LEAST_VARIETY = 6
+_TRIED_FIRST = 3_000
+"""So many of the most used words are refused with digits and signs around them too: `Password123!`, `Welcome2026!`."""
+_SIGNS = "!@#$%^&*()-_=+.,?~ "
+_DIGITS = "0123456789"
+_STRONG = 3
+"""zxcvbn's "safely unguessable": more than 10^8 guesses."""
+_MOST_ESTIMATED = 72
+"""zxcvbn refuses longer ones."""
 _PREFIX = "hmac-sha256"
 
 
@@ -136,22 +144,31 @@ _RULES = (
     _Rule("no_digit", "It needs a digit, or 16 characters.", lambda p: _is_long(p) or any(c.isdigit() for c in p)),
     _Rule("no_special", "It needs a special character, or 16 characters.", lambda p: _is_long(p) or any(not c.isalnum() for c in p)),
     _Rule("monotonous", f"It needs at least {_LEAST_VARIETY} different characters.", lambda p: len(set(p)) >= min(_LEAST_VARIETY, len(p))),
+    _Rule("guessable", "It is long, but easy to guess.", lambda p: not _is_long(p) or len(p) > MOST_CHARACTERS or _is_strong(p)),
     _Rule("common", "It is on the list of the passwords that are tried first.", lambda p: not _is_common(p)),
 )
 
 
 def _is_common(password: str) -> bool:
-    """Whether the password, or what is left without the digits and signs around it, is among the 30,000 most used."""
+    """Whether the password is among the 30,000 most used, or among the very first of them under a dressing of digits and signs."""
     folded = password.casefold()
-    core = folded.strip("0123456789!@#$%^&*()-_=+.,?~ ")
-    return folded in _common_passwords() or (len(folded) < _LONG_ENOUGH and core in _common_passwords() and len(core) >= len(folded) - 4)
+    undressed = {folded.strip(_SIGNS), folded.strip(_SIGNS + _DIGITS)}
+    return folded in _common_passwords() or not undressed.isdisjoint(_common_passwords(most=_TRIED_FIRST))
 
 
-@lru_cache(maxsize=1)
-def _common_passwords() -> frozenset[str]:
+@lru_cache(maxsize=2)
+def _common_passwords(*, most: int | None = None) -> frozenset[str]:
     from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - 20 ms that only those who choose a password need to spend
 
-    return frozenset(FREQUENCY_LISTS["passwords"])
+    return frozenset(FREQUENCY_LISTS["passwords"][:most])
+
+
+def _is_strong(password: str) -> bool:
+    """Whether a long password is hard to guess: no row of keys, no year behind a word, no word said twice."""
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - likewise
+
+    score: int = zxcvbn(password[:_MOST_ESTIMATED])["score"]
+    return score >= _STRONG
 
 
 def _is_guessable(password: str, words: tuple[str, ...]) -> bool:

@@ -59,16 +59,19 @@ def _row(clock: Clock, happened: EventType, client: Client) -> dict[str, Any]:
 
 
 def record_row_changes(tables: Iterable[str]) -> None:
-    """From now on every insert, update and delete of these tables through a unit of work leaves an event of its own.
+    """From now on every insert, update and delete of these tables through a unit of work of ours leaves an event of its own.
 
-    Bulk statements on them are refused, because they would change rows that nobody names.
+    Bulk statements on their models are refused, because they would change rows that nobody names. Statements on the bare tables go
+    round all this; there are none in this project, and whoever writes one records what he does.
     """
     audited = frozenset(tables)
     clock = SystemClock()
 
     @event.listens_for(Session, "after_flush")
     def _flushed(session: Session, _context: object) -> None:
-        client = session.info.get("client") or Client.of_command_line()
+        if "client" not in session.info:
+            return
+        client = session.info["client"] or Client.of_command_line()
         rows = []
         for action, instances in (("insert", session.new), ("update", session.dirty), ("delete", session.deleted)):
             for instance in instances:
@@ -80,7 +83,11 @@ def record_row_changes(tables: Iterable[str]) -> None:
 
     @event.listens_for(Session, "do_orm_execute")
     def _executed(state: Any) -> None:
-        if (state.is_update or state.is_delete) and state.bind_mapper is not None and state.bind_mapper.local_table.name in audited:
+        if (
+            (state.is_insert or state.is_update or state.is_delete)
+            and state.bind_mapper is not None
+            and state.bind_mapper.local_table.name in audited
+        ):
             raise RuntimeError("rows of audited tables are changed one by one, through the unit of work")
 
 

@@ -2,11 +2,11 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import marshmallow
 from environs import FileAwareEnv
 
 from secureapi.settings import rules
@@ -15,6 +15,9 @@ from secureapi.settings.model import Settings
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+# As people write numbers: Python itself would also take 8_000, 1e3, and digits of other scripts.
+_WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
 
 
 class SettingsRefused(Exception):
@@ -34,39 +37,29 @@ def load_settings(variables: Mapping[str, str] | None = None, *, dotenv: Path | 
     source = _Source(variables if variables is not None else os.environ)
     if dotenv is None and variables is None:
         dotenv = Path(os.environ.get("SECUREAPI_DOTENV") or ".env")
-    if dotenv is not None and dotenv.is_file():
-        source.read_env(dotenv, recurse=False)
+    if dotenv is not None and not source.can_read(dotenv):
+        # Nothing else is looked at: what is in the file would be missed everywhere.
+        raise SettingsRefused([f"{dotenv.name}: must be a readable text file in UTF-8"])
     known: dict[str, Any] = {}
-    faults: list[str] = []
+    unread: dict[str, str] = {}
     hints = get_type_hints(Settings)
     for field in dataclasses.fields(Settings):
         try:
             value = source.value_of(field, hints[field.name])
         except ValueError as error:
-            faults.append(f"{field.name.upper()}: {error}")
+            unread[field.name] = f"{field.name.upper()}: {error}"
         else:
             if value is not None:
                 known[field.name] = value
-    if not faults:
-        known.setdefault("public_url", f"http://127.0.0.1:{known.get('port', 8000)}")
-        settings = Settings(**known)
-        faults = rules.faults_of(settings)
-        if not faults:
-            return settings
-    else:
-        faults += _faults_of_the_rest(known, faults)
-    raise SettingsRefused(faults)
-
-
-def _faults_of_the_rest(known: dict[str, Any], found: list[str]) -> list[str]:
-    """What the rules say about the settings that could be read, so that no fault waits for another to be mended first.
-
-    What could not be read gets a stand-in, and what a rule then says about that stand-in's name is left out.
-    """
-    broken = {fault.partition(":")[0] for fault in found}
-    stand_ins: dict[str, Any] = {"secret_key": "", "database_url": "sqlite:///:memory:"}
-    settings = Settings(**(stand_ins | known))
-    return [fault for fault in rules.faults_of(settings) if fault.partition(":")[0] not in broken]
+    known.setdefault("public_url", f"http://127.0.0.1:{known.get('port', 8000)}")
+    if unread:
+        # No fault waits for another to be mended first, and none is made up about what could not be read.
+        raise SettingsRefused([*unread.values(), *rules.faults_of_the_rest(known, frozenset(unread))])
+    settings = Settings(**known)
+    faults = rules.faults_of(settings)
+    if faults:
+        raise SettingsRefused(faults)
+    return settings
 
 
 class _Source(FileAwareEnv):
@@ -75,6 +68,15 @@ class _Source(FileAwareEnv):
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__(eager=False, strip_whitespace=True)
         self._variables = variables
+
+    def can_read(self, dotenv: Path) -> bool:
+        """Read a `.env` file, where there is one. False when it is there and cannot be read."""
+        try:
+            if dotenv.is_file():
+                self.read_env(dotenv, recurse=False)
+        except (OSError, UnicodeDecodeError):
+            return False
+        return True
 
     def value_of(self, field: dataclasses.Field[Any], kind: Any) -> Any:
         """The value of one field, or None to take the default. Raises `ValueError` with the remedy."""
@@ -91,18 +93,25 @@ class _Source(FileAwareEnv):
         return _checked(_read(text, kind, about), about)
 
     def _text(self, name: str) -> str | None:
-        """The raw text, or None. An empty value counts as not set, so that `NAME=` in a file is no fault."""
-        text = self._get_value(name, None)
-        return text.strip() or None if isinstance(text, str) else None
+        """The text under one name, or None. The environment wins over `.env`, in whichever of the two ways either gives the value."""
+        return _given(name, self._variables) or _given(name, self._environ)
 
-    def _get_value(self, env_key: str, default: Any) -> Any:
-        file_name = self._variables.get(f"{env_key}_FILE") or self._environ.get(f"{env_key}_FILE")
-        if not file_name:
-            return self._variables.get(env_key) or self._environ.get(env_key, default)
+
+def _given(name: str, variables: Mapping[str, str]) -> str | None:
+    """What these variables say. An empty value counts as not set, so that `NAME=` in a file is no fault."""
+    text = variables.get(name) or ""
+    file_name = variables.get(f"{name}_FILE")
+    if file_name:
         try:
-            return Path(file_name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise ValueError(f"{env_key}_FILE must name a readable text file") from None
+            # Editors of one system put a byte order mark first. It would become a part of the secret.
+            text = Path(file_name).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError):
+            raise ValueError(f"{name}_FILE must name a readable text file") from None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text in UTF-8") from None
+    return text.strip() or None
 
 
 def _read(text: str, kind: Any, about: About) -> Any:
@@ -112,12 +121,14 @@ def _read(text: str, kind: Any, about: About) -> Any:
         if text.lower() not in _TRUE | _FALSE:
             raise ValueError("must be true or false")
         return text.lower() in _TRUE
-    if kind in {int, float}:
-        field = marshmallow.fields.Integer() if kind is int else marshmallow.fields.Float()
-        try:
-            return field.deserialize(text)
-        except marshmallow.ValidationError:
-            raise ValueError("must be a whole number" if kind is int else "must be a number") from None
+    if kind is int:
+        if not _WHOLE.fullmatch(text):
+            raise ValueError("must be a whole number")
+        return int(text)
+    if kind is float:
+        if not _NUMBER.fullmatch(text):
+            raise ValueError("must be a number")
+        return float(text)
     return text
 
 

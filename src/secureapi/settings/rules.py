@@ -1,8 +1,12 @@
 """What cannot be right together. Each rule gives sentences that begin with a setting's name and end with the remedy."""
 
 import re
-from collections.abc import Callable, Iterator
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import make_url
 
 from secureapi.settings.model import Settings
 
@@ -21,18 +25,42 @@ def faults_of(settings: Settings) -> list[str]:
     return [fault for rule in _RULES for fault in rule(settings)]
 
 
-def _secrets_are_random(settings: Settings) -> Iterator[str]:
-    for name in ("secret_key", "jwt_secret_key", "password_pepper"):
-        value = getattr(settings, name)
-        if not value and name != "secret_key":
-            continue
-        remedy = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-        if len(value) < _LEAST_SECRET_LENGTH:
-            yield f"{name.upper()}: must have at least {_LEAST_SECRET_LENGTH} characters; {remedy}"
-        elif _SAMPLE.search(value):
-            yield f"{name.upper()}: is a known sample or placeholder; {remedy}"
-        elif len(set(value)) < _LEAST_DISTINCT_CHARACTERS:
-            yield f"{name.upper()}: repeats too few characters to be random; {remedy}"
+def faults_of_the_rest(known: Mapping[str, Any], unread: frozenset[str]) -> list[str]:
+    """The same where some settings could not be read: a rule that asks for one of those has nothing to say."""
+
+    class _Rest(Settings):
+        def __getattribute__(self, name: str) -> Any:
+            if name in unread:
+                raise _UnreadError
+            return super().__getattribute__(name)
+
+    # What is required and missing is among the unread: nobody will see what stands in for it.
+    rest = _Rest(**({"secret_key": "", "database_url": ""} | dict(known)))
+    return [fault for rule in _RULES for fault in _as_far_as_read(rule, rest)]
+
+
+class _UnreadError(Exception):
+    """A rule has asked for a setting that could not be read."""
+
+
+def _as_far_as_read(rule: Rule, settings: Settings) -> Iterator[str]:
+    try:
+        yield from rule(settings)
+    except _UnreadError:
+        return
+
+
+def _is_random(name: str, settings: Settings) -> Iterator[str]:
+    value = getattr(settings, name)
+    if not value and name != "secret_key":
+        return
+    remedy = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+    if len(value) < _LEAST_SECRET_LENGTH:
+        yield f"{name.upper()}: must have at least {_LEAST_SECRET_LENGTH} characters; {remedy}"
+    elif _SAMPLE.search(value):
+        yield f"{name.upper()}: is a known sample or placeholder; {remedy}"
+    elif len(set(value)) < _LEAST_DISTINCT_CHARACTERS:
+        yield f"{name.upper()}: repeats too few characters to be random; {remedy}"
 
 
 def _secrets_differ(settings: Settings) -> Iterator[str]:
@@ -46,20 +74,21 @@ def _hs256_has_a_secret(settings: Settings) -> Iterator[str]:
         yield "JWT_SECRET_KEY: is required with JWT_ALGORITHM=HS256; set it, or use ES256, which needs none"
 
 
-def _workers_share_their_stores(settings: Settings) -> Iterator[str]:
-    if settings.web_concurrency == 1:
-        return
-    if settings.is_embedded_database:
+def _workers_share_a_database(settings: Settings) -> Iterator[str]:
+    if settings.web_concurrency > 1 and settings.is_embedded_database:
         yield "WEB_CONCURRENCY: several workers need PostgreSQL; set DATABASE_URL to one, or WEB_CONCURRENCY=1"
-    if not settings.redis_url:
+
+
+def _workers_share_their_limits(settings: Settings) -> Iterator[str]:
+    if settings.web_concurrency > 1 and not settings.redis_url:
         yield "WEB_CONCURRENCY: several workers need Redis to share their limits; set REDIS_URL, or WEB_CONCURRENCY=1"
 
 
 def _postgresql_is_encrypted(settings: Settings) -> Iterator[str]:
     if settings.is_embedded_database or not settings.database_require_tls:
         return
-    (mode, *_) = parse_qs(urlsplit(settings.database_url).query).get("sslmode", ["require"])
-    if mode not in _ENCRYPTED_MODES:
+    # Asked of the library that connects: another one may see the password, and so the mode, end elsewhere. Two modes are none.
+    if make_url(settings.database_url).query.get("sslmode", "require") not in _ENCRYPTED_MODES:
         yield (
             "DATABASE_URL: its sslmode allows an unencrypted connection; use sslmode=verify-full with sslrootcert, "
             "or say DATABASE_REQUIRE_TLS=false"
@@ -76,27 +105,42 @@ def _debug_is_off(settings: Settings) -> Iterator[str]:
         yield "DEBUG: must be off; a debugger answers strangers. Use LOG_LEVEL=DEBUG to see more"
 
 
-def _production_is_strict(settings: Settings) -> Iterator[str]:
-    if settings.environment in {"development", "testing"}:
-        return
-    if not settings.secure_cookies:
+def _is_lenient(settings: Settings) -> bool:
+    return settings.environment in {"development", "testing"}
+
+
+def _production_has_secure_cookies(settings: Settings) -> Iterator[str]:
+    if not settings.secure_cookies and not _is_lenient(settings):
         yield "SECURE_COOKIES: may be off only with ENVIRONMENT=development; remove it"
-    if settings.bcrypt_rounds < 10:  # noqa: PLR2004 - OWASP's minimum, used once
+
+
+def _production_hashes_slowly(settings: Settings) -> Iterator[str]:
+    if settings.bcrypt_rounds < 10 and not _is_lenient(settings):  # noqa: PLR2004 - OWASP's minimum, used once
         yield "BCRYPT_ROUNDS: must be at least 10 outside development (OWASP Password Storage)"
-    if urlsplit(settings.public_url).scheme != "https" and settings.bind_address not in {"127.0.0.1", "::1", "localhost"}:
+
+
+def _production_is_behind_tls(settings: Settings) -> Iterator[str]:
+    is_open = settings.bind_address not in {"127.0.0.1", "::1", "localhost"}
+    if is_open and urlsplit(settings.public_url).scheme != "https" and not _is_lenient(settings):
         yield "PUBLIC_URL: must be https once BIND_ADDRESS is open to other machines; put TLS in front and set it"
 
 
-def _cors_is_narrow(settings: Settings) -> Iterator[str]:
+def _credentials_have_origins(settings: Settings) -> Iterator[str]:
     if settings.cors_allow_credentials and not settings.cors_origins:
         yield "CORS_ALLOW_CREDENTIALS: has no meaning without CORS_ORIGINS; list the origins or remove it"
+
+
+def _cors_is_narrow(settings: Settings) -> Iterator[str]:
     if "*" in settings.cors_allow_headers or "*" in settings.cors_allow_methods:
         yield "CORS_ALLOW_HEADERS: and CORS_ALLOW_METHODS must name what is allowed; * is not accepted"
 
 
-def _lifetimes_fit(settings: Settings) -> Iterator[str]:
+def _sessions_outlast_refresh_tokens(settings: Settings) -> Iterator[str]:
     if settings.session_lifetime < settings.refresh_token_lifetime:
         yield "SESSION_LIFETIME_DAYS: must not be shorter than REFRESH_TOKEN_EXPIRE_DAYS"
+
+
+def _refresh_tokens_outlast_access_tokens(settings: Settings) -> Iterator[str]:
     if settings.access_token_lifetime > settings.refresh_token_lifetime:
         yield "ACCESS_TOKEN_EXPIRE_MINUTES: must not be longer than REFRESH_TOKEN_EXPIRE_DAYS"
 
@@ -107,16 +151,24 @@ def _contact_is_an_address(settings: Settings) -> Iterator[str]:
         yield "SECURITY_CONTACT: must be a mailto:, https: or tel: address (RFC 9116)"
 
 
+# Small ones: a rule that stumbles over a setting that could not be read says nothing about its others either.
 _RULES: tuple[Rule, ...] = (
-    _secrets_are_random,
+    partial(_is_random, "secret_key"),
+    partial(_is_random, "jwt_secret_key"),
+    partial(_is_random, "password_pepper"),
     _secrets_differ,
     _hs256_has_a_secret,
-    _workers_share_their_stores,
+    _workers_share_a_database,
+    _workers_share_their_limits,
     _postgresql_is_encrypted,
     _redis_is_encrypted,
     _debug_is_off,
-    _production_is_strict,
+    _production_has_secure_cookies,
+    _production_hashes_slowly,
+    _production_is_behind_tls,
+    _credentials_have_origins,
     _cors_is_narrow,
-    _lifetimes_fit,
+    _sessions_outlast_refresh_tokens,
+    _refresh_tokens_outlast_access_tokens,
     _contact_is_an_address,
 )
