@@ -8,6 +8,7 @@ from secureapi.auth.access_tokens import AccessTokens
 from secureapi.auth.callers import Callers, bearer_token
 from secureapi.auth.keys import KeyRing
 from secureapi.auth.known_callers import KnownCallers
+from secureapi.auth.models import SigningKey
 from secureapi.auth.refresh_tokens import RefreshTokens
 from secureapi.auth.service import Credentials, Sessions, SignIn, Statistics
 from secureapi.auth.service.token_pair import TokenPairs
@@ -24,12 +25,13 @@ from secureapi.security.passwords import PasswordHasher, PasswordPolicy
 from secureapi.security.service import EventReader
 from secureapi.security.trail import Trail, record_row_changes
 from secureapi.settings import Settings
+from secureapi.users.models import User
 from secureapi.users.service import Directory, Profiles, Registration
 
-AUDITED_TABLES = ("users", "signing_keys")
+AUDITED_MODELS = (User, SigningKey)
 """Tables whose every change of a row is recorded. Sessions are not among them: each of their changes has an event of its own."""
 
-record_row_changes(AUDITED_TABLES)
+record_row_changes(AUDITED_MODELS)
 
 
 @dataclass(frozen=True, slots=True)

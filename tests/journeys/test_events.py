@@ -171,7 +171,7 @@ def test_no_address_no_name_and_no_secret_is_in_the_trail(make_house, engine):
 
 def test_a_forger_of_log_lines_gets_his_user_agent_cleaned_and_cut(house):
     person = house.register()
-    agent = "Mozilla\u001b[2J\u2028{\"forged\": true}\t" + "x" * 400
+    agent = 'Mozilla\u001b[2J\u2028{"forged": true}\t' + "x" * 400
 
     house.client().post(
         "/auth/login", json={"username": person.username, "password": "x"}, environ_overrides={"HTTP_USER_AGENT": agent}

@@ -51,7 +51,8 @@ class OwedMarks:
             if self._is_paying:
                 return
             self._is_paying = True
-        threading.Thread(target=self._pay, name="owed-marks", daemon=True).start()
+        # No daemon: a command or a worker that ends meanwhile waits for it, for no longer than the copies live.
+        threading.Thread(target=self._pay, name="owed-marks", daemon=False).start()
 
     def _pay(self) -> None:
         while True:

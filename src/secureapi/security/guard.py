@@ -19,7 +19,7 @@ from secureapi.core.strict_json import pointer_token
 from secureapi.security.errors import InsufficientPermission, UndeclaredEndpoint
 from secureapi.security.events import ACCESS_DENIED
 from secureapi.security.identity import Identity
-from secureapi.security.limits import GENERAL, Limits, limit_of
+from secureapi.security.limits import GENERAL, UNLIMITED, Limits, limit_of
 from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
 
@@ -92,7 +92,7 @@ class Guard:
                 self._limits.spend(limit, current_client().address)
         else:
             self._let_in(access)
-            if limit_of(view) != GENERAL:
+            if limit_of(view) not in {GENERAL, UNLIMITED}:
                 self._limits.spend(limit_of(view), f"user:{g.identity.user_id}")
         refuse_oversized(request)
         if request.query_string and not declared(view, "takes_query"):

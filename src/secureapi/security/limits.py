@@ -91,10 +91,13 @@ class Limits:
         self._alone: RateLimiter = MovingWindowRateLimiter(ProcessStorage())
         self._away_until = 0.0
 
-    def spend(self, name: str, subject: str) -> Spent:
-        """Count one request of a subject (an address, a user). Raises `RateLimited` with the true waiting time."""
+    def spend(self, name: str, subject: str, *, alone: bool = False) -> Spent:
+        """Count one request of a subject (an address, a user); `alone`, in this process only.
+
+        Raises `RateLimited` with the true waiting time.
+        """
         subject = _neighbourhood(subject)
-        spent = self._spend_together(name, subject) or self._spend_with(self._alone, name, subject)
+        spent = (None if alone else self._spend_together(name, subject)) or self._spend_with(self._alone, name, subject)
         note(spent)
         return spent
 

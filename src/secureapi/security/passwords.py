@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import sys
 import threading
 import unicodedata
@@ -34,9 +35,11 @@ _SIGNS = "!@#$%^&*()-_=+.,?~ "
 _DIGITS = "0123456789"
 _STRONG = 3
 """zxcvbn's "safely unguessable": more than 10^8 guesses."""
-_MOST_ESTIMATED = 72
-"""zxcvbn refuses longer ones."""
+_LONG_ANYWAY = 64
+"""From here on nobody guesses; zxcvbn refuses more than 72 in any case."""
 _PREFIX = "hmac-sha256"
+_BCRYPT = re.compile(r"2b\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
+"""A bcrypt string without its first sign. A damaged one would make bcrypt raise, or take hours."""
 
 
 class PasswordHasher:
@@ -76,7 +79,7 @@ class PasswordHasher:
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether a stored string is weaker than, or just other than, what `hash` would make now."""
-        return not stored.startswith(f"{_PREFIX}${self._pepper_id}$2b${self._cost:02d}$")
+        return not re.fullmatch(rf"{_PREFIX}\${self._pepper_id}\$2b\${self._cost:02d}\$[./A-Za-z0-9]{{53}}", stored)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -95,7 +98,7 @@ class PasswordHasher:
         """The bcrypt string, or None when it was made with another pepper or is no string of ours."""
         scheme, _, rest = stored.partition("$")
         pepper_id, _, hashed = rest.partition("$")
-        is_ours = scheme == _PREFIX and pepper_id == self._pepper_id and len(hashed) == 59  # noqa: PLR2004 - without its first $
+        is_ours = scheme == _PREFIX and pepper_id == self._pepper_id and _BCRYPT.fullmatch(hashed)
         return f"${hashed}".encode() if is_ours else None
 
 
@@ -106,7 +109,7 @@ def _nobody(cost: int) -> bytes:
 
 def _cost_of(hashed: bytes | None) -> int:
     """The cost in a bcrypt string; for none at all one beyond any that is used."""
-    return int(hashed[4:6]) if hashed and hashed[4:6].isdigit() else sys.maxsize
+    return int(hashed[4:6]) if hashed else sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,14 @@ _RULES = (
     _Rule("no_lower", "It needs a lower-case letter, or 16 characters.", lambda p: _is_long(p) or any(c.islower() for c in p)),
     _Rule("no_digit", "It needs a digit, or 16 characters.", lambda p: _is_long(p) or any(c.isdigit() for c in p)),
     _Rule("no_special", "It needs a special character, or 16 characters.", lambda p: _is_long(p) or any(not c.isalnum() for c in p)),
-    _Rule("monotonous", f"It needs at least {_LEAST_VARIETY} different characters.", lambda p: len(set(p)) >= min(_LEAST_VARIETY, len(p))),
-    _Rule("guessable", "It is long, but easy to guess.", lambda p: not _is_long(p) or len(p) > MOST_CHARACTERS or _is_strong(p)),
+    _Rule("monotonous", f"It needs at least {_LEAST_VARIETY} different characters.", lambda p: not _is_monotonous(p)),
+    _Rule("guessable", "It is long, but easy to guess.", lambda p: not _is_long(p) or _is_monotonous(p) or _is_strong(p)),
     _Rule("common", "It is on the list of the passwords that are tried first.", lambda p: not _is_common(p)),
 )
+
+
+def _is_monotonous(password: str) -> bool:
+    return len(set(password)) < min(_LEAST_VARIETY, len(password))
 
 
 def _is_common(password: str) -> bool:
@@ -164,10 +171,12 @@ def _common_passwords(*, most: int | None = None) -> frozenset[str]:
 
 
 def _is_strong(password: str) -> bool:
-    """Whether a long password is hard to guess: no row of keys, no year behind a word, no word said twice."""
+    """Whether a long password is hard to guess: no row of keys, no word with a tail of digits, no word said twice."""
+    if len(password) >= _LONG_ANYWAY:
+        return True
     from zxcvbn import zxcvbn  # noqa: PLC0415 - likewise
 
-    score: int = zxcvbn(password[:_MOST_ESTIMATED])["score"]
+    score: int = zxcvbn(password)["score"]
     return score >= _STRONG
 
 

@@ -89,6 +89,6 @@ class ProcessStorage(Storage, MovingWindowSupport):
             entries, expiry = self._windows.get(key, (deque(), 0))
             return entries[-1] + expiry if entries else time.time()
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:  # noqa: ARG002 - likewise
         """Fixed windows are not counted here."""
         raise ValueError("only moving windows are kept in the process")

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, event, insert, inspect
+from sqlalchemy import Connection, Table, bindparam, event, insert, inspect
 from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock, SystemClock
-from secureapi.core.database import table_of
+from secureapi.core.database import Base, table_of
 from secureapi.core.requests import Client
 from secureapi.security.events import ROW_CHANGED, EventType
 from secureapi.security.identity import Identity
@@ -58,20 +58,18 @@ def _row(clock: Clock, happened: EventType, client: Client) -> dict[str, Any]:
     }
 
 
-def record_row_changes(tables: Iterable[str]) -> None:
-    """From now on every insert, update and delete of these tables through a unit of work of ours leaves an event of its own.
+def record_row_changes(models: Iterable[type[Base]]) -> None:
+    """From now on every insert, update and delete of these models through a unit of work, anybody's, leaves an event of its own.
 
     Bulk statements on their models are refused, because they would change rows that nobody names. Statements on the bare tables go
     round all this; there are none in this project, and whoever writes one records what he does.
     """
-    audited = frozenset(tables)
+    audited = frozenset(table_of(model) for model in models)
     clock = SystemClock()
 
     @event.listens_for(Session, "after_flush")
     def _flushed(session: Session, _context: object) -> None:
-        if "client" not in session.info:
-            return
-        client = session.info["client"] or Client.of_command_line()
+        client = session.info.get("client") or Client.of_command_line()
         rows = []
         for action, instances in (("insert", session.new), ("update", session.dirty), ("delete", session.deleted)):
             for instance in instances:
@@ -83,18 +81,15 @@ def record_row_changes(tables: Iterable[str]) -> None:
 
     @event.listens_for(Session, "do_orm_execute")
     def _executed(state: Any) -> None:
-        if (
-            (state.is_insert or state.is_update or state.is_delete)
-            and state.bind_mapper is not None
-            and state.bind_mapper.local_table.name in audited
-        ):
+        is_bulk = state.is_insert or state.is_update or state.is_delete
+        if is_bulk and state.bind_mapper is not None and state.bind_mapper.local_table in audited:
             raise RuntimeError("rows of audited tables are changed one by one, through the unit of work")
 
 
-def _describe(action: str, instance: object, audited: frozenset[str]) -> Mapping[str, Any] | None:
+def _describe(action: str, instance: object, audited: frozenset[Table]) -> Mapping[str, Any] | None:
     state = inspect(instance)
     assert state is not None  # noqa: S101 - only mapped instances are flushed
-    if state.mapper.local_table.name not in audited:
+    if state.mapper.local_table not in audited:
         return None
     changed = sorted(a.key for a in state.attrs if a.history.has_changes()) if action == "update" else []
     if action == "update" and not changed:

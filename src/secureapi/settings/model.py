@@ -91,7 +91,7 @@ class Settings:
     database_url: str = setting(
         REQUIRED,
         "Where the truth lives: `sqlite:///var/secureapi.db` or `postgresql://…?sslmode=verify-full&sslrootcert=…` (12 or newer). "
-        "`DATABASE_URL_FILE` keeps the password in it out of the environment.",
+        "Special characters in the password are percent-encoded, as %40 for @. `DATABASE_URL_FILE` keeps it out of the environment.",
         group="Stores",
         secret=True,
         parse=values.database_url,
@@ -246,7 +246,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = setting(
         (),
         "Addresses or networks of the reverse proxies in front. Only they are believed about the client's address and scheme; without "
-        "any, the socket is.",
+        "any, the socket is. A network that holds everybody is refused.",
         group="Edge",
         parse=values.networks,
         example="10.0.0.0/8",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from environs import FileAwareEnv
+from environs import Env
 
 from secureapi.settings import rules
 from secureapi.settings.fields import About
@@ -62,11 +62,11 @@ def load_settings(variables: Mapping[str, str] | None = None, *, dotenv: Path | 
     return settings
 
 
-class _Source(FileAwareEnv):
+class _Source(Env):
     """Where one value comes from: a file that NAME_FILE names, the environment, or `.env`, under any of its names."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        super().__init__(eager=False, strip_whitespace=True)
+        super().__init__(eager=False)
         self._variables = variables
 
     def can_read(self, dotenv: Path) -> bool:

@@ -50,15 +50,15 @@ def later(monkeypatch):
 
 @pytest.fixture
 def loads(monkeypatch):
-    """How often any ring has looked into the database."""
+    """One entry for each time that any ring has looked into the database."""
     counted = []
-    real = KeyRing._load
+    real = module.KeyRepository.list_usable
 
-    def load(self):
-        counted.append(self)
-        real(self)
+    def look(repository):
+        counted.append(repository)
+        return real(repository)
 
-    monkeypatch.setattr(KeyRing, "_load", load)
+    monkeypatch.setattr(module.KeyRepository, "list_usable", look)
     return counted
 
 
@@ -141,13 +141,14 @@ def test_a_stranger_with_a_thousand_kids_sends_us_to_the_database_once(ring_with
     assert len(loads) <= 1
 
 
-def test_strangers_who_come_together_send_us_there_once(ring_with, monkeypatch):
+def test_strangers_who_come_together_send_us_there_once(ring_with, loads):
     """They all see that the keys are old; whoever got the lock after another has looked need not look again."""
     ring = ring_with()
     ring.signing_key()
     ring._loaded_at = float("-inf")
-    looked, waiting, together = [], [], 8
-    real_lock, real_list = ring._lock, module.KeyRepository.list_usable
+    loads.clear()
+    waiting, together = [], 8
+    real_lock = ring._lock
 
     class Queue:
         """The lock, opened only when everybody stands before it."""
@@ -162,19 +163,14 @@ def test_strangers_who_come_together_send_us_there_once(ring_with, monkeypatch):
         def __exit__(self, *error):
             return real_lock.__exit__(*error)
 
-    def look(repository):
-        looked.append(1)
-        return real_list(repository)
-
     everybody = threading.Event()
-    monkeypatch.setattr(module.KeyRepository, "list_usable", look)
     ring._lock = Queue()
     threads = [threading.Thread(target=ring.find, args=(f"made-up-{n}",)) for n in range(together)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(looked) == 1
+    assert len(loads) == 1
 
 
 def test_keys_are_read_anew_every_minute(ring_with, loads, later):

@@ -1,5 +1,6 @@
 import json
 import sqlite3
+from ipaddress import ip_network
 
 import pytest
 from flask import Flask
@@ -159,8 +160,8 @@ def test_an_application_that_cannot_be_built_is_a_finding(examine, installed, mo
         ({"public_url": "https://auth.example.com", "allowed_hosts": ".example.com", "trusted_proxies": "10.0.0.5"}, "hosts", State.OK),
         ({"environment": "production"}, "hosts", State.WARNING),
         ({"port": 8001}, "hosts", State.WARNING),
-        ({"trusted_proxies": "0.0.0.0/0"}, "proxies", State.FAILING),
-        ({"trusted_proxies": "::/0"}, "proxies", State.FAILING),
+        ({"trusted_proxies": (ip_network("0.0.0.0/0"),)}, "proxies", State.FAILING),
+        ({"trusted_proxies": (ip_network("::/0"),)}, "proxies", State.FAILING),
         ({"trusted_proxies": "8.0.0.0/8"}, "proxies", State.WARNING),
         ({"trusted_proxies": "10.0.0.0/8,fd00::/48"}, "proxies", State.OK),
         ({"public_url": "https://auth.example.com", "allowed_hosts": "auth.example.com"}, "proxies", State.WARNING),

@@ -8,7 +8,8 @@ from flask import Flask, g
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secureapi.core.logs import configure_logs, init_request_log, redact
+from secureapi.core.logs import configure_logs, init_request_log
+from secureapi.core.redaction import redact
 
 CANARY = "canary-7f3a"
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
