@@ -58,9 +58,7 @@ class Door:
     def __init__(self, make_settings, algorithm="ES256"):
         self.ring = Ring(algorithm)
         self.app = Flask("door")
-        settings = make_settings(
-            jwt_algorithm=algorithm, public_url=ISSUER, jwt_audience=AUDIENCE, access_token_expire_minutes=MINUTES
-        )
+        settings = make_settings(jwt_algorithm=algorithm, public_url=ISSUER, jwt_audience=AUDIENCE, access_token_expire_minutes=MINUTES)
         self.tokens = AccessTokens(self.app, settings, self.ring)
 
     def issue(self):
@@ -220,7 +218,9 @@ class TestAlgorithms:
     def test_a_sister_of_the_algorithm_is_not_the_algorithm(self, door, algorithm):
         assert door.refuses(signed(header(alg=algorithm, kid="kid-RS256"), claims(), key=_PRIVATE["RS256"], algorithm=algorithm))
 
-    @pytest.mark.parametrize("algorithm", [["ES256"], {"ES256": 1}, 1, True, None, ..., "es256", "ES256 ", "ES384", "HS512", "RSA-OAEP", "dir"])
+    @pytest.mark.parametrize(
+        "algorithm", [["ES256"], {"ES256": 1}, 1, True, None, ..., "es256", "ES256 ", "ES384", "HS512", "RSA-OAEP", "dir"]
+    )
     def test_an_algorithm_that_is_none_of_ours_is_refused(self, door, algorithm):
         assert door.refuses(signed(header(alg=algorithm), claims()))
 
@@ -247,24 +247,22 @@ class TestAlgorithms:
 
 
 def _as_secret(public, spelling):
+    """A public key as bytes, in one of the spellings in which it is published."""
     encoding, formats = serialization.Encoding, serialization.PublicFormat
-    if spelling == "pem":
-        return public.public_bytes(encoding.PEM, formats.SubjectPublicKeyInfo)
-    if spelling == "pem without its last line break":
-        return public.public_bytes(encoding.PEM, formats.SubjectPublicKeyInfo).strip()
-    if spelling == "der":
-        return public.public_bytes(encoding.DER, formats.SubjectPublicKeyInfo)
-    if spelling == "ssh":
-        return public.public_bytes(encoding.OpenSSH, formats.OpenSSH)
-    name = {ec.SECP256R1: "ES256"}.get(type(getattr(public, "curve", None)), "RS256" if isinstance(public, rsa.RSAPublicKey) else "EdDSA")
+    name = "RS256" if isinstance(public, rsa.RSAPublicKey) else "ES256" if isinstance(public, ec.EllipticCurvePublicKey) else "EdDSA"
+    pem = public.public_bytes(encoding.PEM, formats.SubjectPublicKeyInfo)
     jwk = get_default_algorithms()[name].to_jwk(public, as_dict=True)
-    if spelling == "jwk":
-        return json.dumps(jwk).encode()
-    if spelling == "jwk sorted":
-        return json.dumps(jwk, sort_keys=True, separators=(",", ":")).encode()
-    if spelling == "point" and name == "ES256":
-        return public.public_bytes(encoding.X962, formats.UncompressedPoint)
-    return jwk.get("x", jwk.get("n")).encode()
+    coordinate = jwk.get("x", jwk.get("n")).encode()
+    return {
+        "pem": pem,
+        "pem without its last line break": pem.strip(),
+        "der": public.public_bytes(encoding.DER, formats.SubjectPublicKeyInfo),
+        "ssh": public.public_bytes(encoding.OpenSSH, formats.OpenSSH),
+        "jwk": json.dumps(jwk).encode(),
+        "jwk sorted": json.dumps(jwk, sort_keys=True, separators=(",", ":")).encode(),
+        "point": public.public_bytes(encoding.X962, formats.UncompressedPoint) if name == "ES256" else coordinate,
+        "x": coordinate,
+    }[spelling]
 
 
 class TestHeaders:
@@ -301,12 +299,22 @@ class TestHeaders:
         door.ring.keys["kid-new"] = Key("kid-new", "ES256", other, other.public_key(), is_active=True)
         assert door.refuses(signed(header(kid="kid-new"), claims()))
 
-    @pytest.mark.parametrize("kind", [..., None, "", "JWT", "jwt", "AT+JWT", "at+jwt ", "application/at+jwt", "id+jwt", ["at+jwt"], 1, "refresh", "dpop+jwt"])
+    @pytest.mark.parametrize(
+        "kind", [..., None, "", "JWT", "jwt", "AT+JWT", "at+jwt ", "application/at+jwt", "id+jwt", ["at+jwt"], 1, "refresh", "dpop+jwt"]
+    )
     def test_a_token_of_another_kind_is_no_access_token(self, door, kind):
         assert door.refuses(signed(header(typ=kind), claims()))
 
     @pytest.mark.parametrize(
-        "extra", [{"crit": ["exp"]}, {"crit": ["b64"], "b64": False}, {"crit": []}, {"crit": "exp"}, {"b64": False}, {"crit": ["http://example.com/x"], "http://example.com/x": 1}]
+        "extra",
+        [
+            {"crit": ["exp"]},
+            {"crit": ["b64"], "b64": False},
+            {"crit": []},
+            {"crit": "exp"},
+            {"b64": False},
+            {"crit": ["http://example.com/x"], "http://example.com/x": 1},
+        ],
     )
     def test_a_header_that_must_be_understood_and_is_not_is_refused(self, door, extra):
         """RFC 7515 section 4.1.11, RFC 7797."""
@@ -342,7 +350,9 @@ class TestClaims:
         assert door.refuses(signed(header(), claims(**{name: value})))
 
     @pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
-    @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e10", "9999999999.5", "9" * 400, "-" + "9" * 400])
+    @pytest.mark.parametrize(
+        "number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e10", "9999999999.5", "9" * 400, "-" + "9" * 400]
+    )
     def test_a_number_that_json_or_time_does_not_know_is_no_moment(self, door, name, number):
         text = json.dumps(claims(**{name: "@"})).replace('"@"', number)
         assert door.refuses(signed(header(), text))
@@ -376,12 +386,17 @@ class TestClaims:
     def test_a_token_for_somebody_else_is_refused(self, door, audience):
         assert door.refuses(signed(header(), claims(aud=audience)))
 
-    @pytest.mark.parametrize("audience", [["https://other.example.com", AUDIENCE], [AUDIENCE, "https://other.example.com"], ["https://other.example.com"], [], [[AUDIENCE]]])
+    @pytest.mark.parametrize(
+        "audience",
+        [["https://other.example.com", AUDIENCE], [AUDIENCE, "https://other.example.com"], ["https://other.example.com"], [], [[AUDIENCE]]],
+    )
     def test_a_token_for_several_is_not_one_for_us(self, door, audience):
         """Ours have one audience. Another service that is named too could pass the token on."""
         assert door.refuses(signed(header(), claims(aud=audience)))
 
-    @pytest.mark.parametrize("issuer", ["https://evil.example.com", "", ISSUER + "/", ISSUER.upper(), f"{ISSUER}.evil.example", "http://auth.example.com"])
+    @pytest.mark.parametrize(
+        "issuer", ["https://evil.example.com", "", ISSUER + "/", ISSUER.upper(), f"{ISSUER}.evil.example", "http://auth.example.com"]
+    )
     def test_a_token_of_somebody_else_is_refused(self, door, issuer):
         assert door.refuses(signed(header(), claims(iss=issuer)))
 
@@ -390,7 +405,10 @@ class TestClaims:
         assert door.refuses(signed(header(), claims(type=kind)))
 
     @pytest.mark.parametrize("name", ["sub", "sid"])
-    @pytest.mark.parametrize("spelling", [str.upper, lambda i: f"{{{i}}}", lambda i: f"urn:uuid:{i}", lambda i: i.replace("-", ""), lambda i: f"{i} ", lambda i: "admin"])
+    @pytest.mark.parametrize(
+        "spelling",
+        [str.upper, lambda i: f"{{{i}}}", lambda i: f"urn:uuid:{i}", lambda i: i.replace("-", ""), lambda i: f"{i} ", lambda i: "admin"],
+    )
     def test_an_identifier_has_one_spelling(self, door, name, spelling):
         assert door.refuses(signed(header(), claims(**{name: spelling("0190a0b1-c2d3-7e4f-8a5b-abcdefabcdef")})))
 
@@ -401,7 +419,10 @@ class TestClaims:
         text = json.dumps(usual)
         assert door.refuses(signed(header(), "{" + json.dumps({name: usual[name]})[1:-1] + "," + text[1:]))
 
-    @pytest.mark.parametrize("payload", ["", "{", "[]", '"text"', "null", "1", "[{}]", "{}", b"\xff\xfe", b'{"sub":"\xff"}', "[" * 2000, '{"a":' * 300 + "1" + "}" * 300])
+    @pytest.mark.parametrize(
+        "payload",
+        ["", "{", "[]", '"text"', "null", "1", "[{}]", "{}", b"\xff\xfe", b'{"sub":"\xff"}', "[" * 2000, '{"a":' * 300 + "1" + "}" * 300],
+    )
     def test_a_payload_that_is_no_set_of_claims_is_refused(self, door, payload):
         assert door.refuses(signed(header(), payload))
 
@@ -413,7 +434,12 @@ class TestClaims:
 class TestSpelling:
     def test_padding_is_refused(self, door):
         head, payload, signature = door.issue().split(".")
-        for token in (f"{head}=.{payload}.{signature}", f"{head}.{payload}==.{signature}", f"{head}.{payload}.{signature}==", f"{head}.{payload}.{signature}="):
+        for token in (
+            f"{head}=.{payload}.{signature}",
+            f"{head}.{payload}==.{signature}",
+            f"{head}.{payload}.{signature}==",
+            f"{head}.{payload}.{signature}=",
+        ):
             assert door.refuses(token)
 
     def test_spare_bits_at_the_end_give_no_second_spelling(self, door):

@@ -197,7 +197,9 @@ def test_a_key_that_was_retired_is_forgotten_within_a_minute(ring_with, database
     assert ring.signing_key().kid != kid
 
 
-@pytest.mark.parametrize(("phase", "is_found", "signs"), [("next", True, False), ("active", True, True), ("retiring", True, False), ("retired", False, False)])
+@pytest.mark.parametrize(
+    ("phase", "is_found", "signs"), [("next", True, False), ("active", True, True), ("retiring", True, False), ("retired", False, False)]
+)
 def test_a_key_signs_while_it_is_active_and_verifies_until_it_is_retired(ring_with, database, phase, is_found, signs):
     kid = ring_with().signing_key().kid
     with database.writing() as connection:

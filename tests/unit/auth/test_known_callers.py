@@ -105,7 +105,10 @@ def test_nobody_is_told_to_wait_for_longer_than_he_must(moment):
     assert weight(count, before, at, length) >= most
 
 
-@pytest.mark.parametrize(("most", "count", "before", "into", "seconds"), [(60, 60, 0, 0, 61), (60, 60, 0, 59_000, 2), (10, 5, 10, 0, 30), (60, 30, 60, 15_000, 15)])
+@pytest.mark.parametrize(
+    ("most", "count", "before", "into", "seconds"),
+    [(60, 60, 0, 0, 61), (60, 60, 0, 59_000, 2), (10, 5, 10, 0, 30), (60, 30, 60, 15_000, 15)],
+)
 def test_the_wait_is_what_is_really_left(most, count, before, into, seconds):
     assert callers(most)._budget(False, count, before, into).resets_in == pytest.approx(seconds, abs=1.01)
 

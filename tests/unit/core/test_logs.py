@@ -18,7 +18,7 @@ API_KEY = "sa_" + "b" * 40
 
 
 @pytest.fixture
-def _logging_is_put_back():
+def logging_is_put_back():
     """What `configure_logs` changes belongs to the whole process."""
     root = logging.getLogger()
     handlers, level, configured = list(root.handlers), root.level, structlog.get_config()
@@ -29,7 +29,7 @@ def _logging_is_put_back():
 
 
 @pytest.fixture(params=["json", "console"])
-def written(request, make_settings, capsys, _logging_is_put_back):
+def written(request, make_settings, capsys, logging_is_put_back):
     """`written(f)`: what is on standard output after f(log), in each format."""
     configure_logs(make_settings(log_format=request.param, log_level="INFO"))
 
@@ -201,7 +201,21 @@ def test_the_lines_of_libraries_are_cleaned(written):
     assert JWT not in line
 
 
-_FORGERIES = ["a\nb", "a\r\nb", "a\u2028b", "a\u0085b", "a\x0bb", "\x1b[2J", "\x9b2J", '"}\n{"event":"forged"', "\t", "\x00", "\ud800", "\u202e", "x" * 100_000]
+_FORGERIES = [
+    "a\nb",
+    "a\r\nb",
+    "a\u2028b",
+    "a\u0085b",
+    "a\x0bb",
+    "\x1b[2J",
+    "\x9b2J",
+    '"}\n{"event":"forged"',
+    "\t",
+    "\x00",
+    "\ud800",
+    "\u202e",
+    "x" * 100_000,
+]
 
 
 @pytest.mark.parametrize("text", _FORGERIES)
@@ -216,7 +230,9 @@ def test_a_forger_of_lines_gets_one_line_without_control_characters(written, tex
         assert json.loads(out)["level"] == "info"
 
 
-@given(st.dictionaries(st.sampled_from(["path", "value", "note"]), st.text() | st.integers() | st.none() | st.booleans() | st.lists(st.text())))
+@given(
+    st.dictionaries(st.sampled_from(["path", "value", "note"]), st.text() | st.integers() | st.none() | st.booleans() | st.lists(st.text()))
+)
 def test_any_values_make_a_line(values):
     line = structlog.processors.JSONRenderer(ensure_ascii=True)(None, "info", redact(None, "info", dict(values)))
     assert json.loads(line).keys() == values.keys()
@@ -237,14 +253,14 @@ def test_a_line_below_the_level_is_not_written(written):
     assert written(lambda _log: logging.getLogger("some.library").debug("quiet")) == ""
 
 
-def test_configuring_twice_does_not_write_twice(make_settings, capsys, _logging_is_put_back):
+def test_configuring_twice_does_not_write_twice(make_settings, capsys, logging_is_put_back):
     for _ in range(3):
         configure_logs(make_settings(log_format="json", log_level="INFO"))
     logging.getLogger("some.library").warning("once")
     assert capsys.readouterr().out.count("once") == 1
 
 
-def test_a_line_goes_where_standard_output_is_now(make_settings, monkeypatch, capsys, _logging_is_put_back):
+def test_a_line_goes_where_standard_output_is_now(make_settings, monkeypatch, capsys, logging_is_put_back):
     configure_logs(make_settings(log_format="json", log_level="INFO"))
     log = structlog.get_logger("tests")
     log.info("first")
@@ -257,7 +273,7 @@ def test_a_line_goes_where_standard_output_is_now(make_settings, monkeypatch, ca
 
 class TestOneLineARequest:
     @pytest.fixture
-    def lines(self, make_settings, capsys, _logging_is_put_back):
+    def lines(self, make_settings, capsys, logging_is_put_back):
         """`lines(path, **request)`: the lines of one request."""
         chosen = make_settings(log_format="json", log_level="INFO", slow_request_ms=50)
         configure_logs(chosen)

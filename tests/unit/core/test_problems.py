@@ -24,7 +24,9 @@ def answer_to(app, raised, **request):
 
 
 def test_a_problem_has_every_member_of_rfc_9457_and_of_ours(bare_app):
-    answer = answer_to(bare_app, errors.Invalid(faults=[Fault("/name", "type", "Text is expected.")]), headers={"X-Request-ID": "request-0001"})
+    answer = answer_to(
+        bare_app, errors.Invalid(faults=[Fault("/name", "type", "Text is expected.")]), headers={"X-Request-ID": "request-0001"}
+    )
     assert (answer.status_code, answer.content_type) == (422, MEDIA_TYPE)
     assert answer.json == {
         "type": "/problems/invalid_input",
@@ -101,7 +103,10 @@ def test_an_accident_tells_a_stranger_nothing_and_the_log_where(bare_app, accide
     assert CANARY not in repr(line)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418, 422, 429, 431, 451, 500, 501, 502, 503, 504])
+@pytest.mark.parametrize(
+    "status",
+    [400, 401, 403, 404, 405, 406, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418, 422, 429, 431, 451, 500, 501, 502, 503, 504],
+)
 def test_every_error_of_the_framework_is_a_problem_without_its_text(bare_app, status):
     @bare_app.get("/abort")
     def view():

@@ -70,7 +70,8 @@ def test_whatever_a_liar_writes_further_left_changes_nothing(lie, truth):
 
 
 @pytest.mark.parametrize(
-    ("proto", "scheme"), [("https", "https"), ("HTTPS", "https"), ("http, https", "https"), ("https, http", "http"), ("", "http"), ("wss", "http")]
+    ("proto", "scheme"),
+    [("https", "https"), ("HTTPS", "https"), ("http, https", "https"), ("https, http", "http"), ("", "http"), ("wss", "http")],
 )
 def test_the_scheme_is_the_last_proxys_own_word(proto, scheme):
     assert arrived(INNER, X_FORWARDED_PROTO=proto)["wsgi.url_scheme"] == scheme
@@ -97,7 +98,22 @@ def test_one_peer_has_one_spelling_on_a_socket_for_both_families(socket, spelled
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "1.2.3", "1.2.3.4 ", "1.2.3.4/32", "1.2.3.4:80", "[::1]", "[::1]:80", "fe80::1%1", "１.2.3.4", "٣.2.3.4", "localhost", "1.2.3.4\n"]
+    "text",
+    [
+        "",
+        " ",
+        "1.2.3",
+        "1.2.3.4 ",
+        "1.2.3.4/32",
+        "1.2.3.4:80",
+        "[::1]",
+        "[::1]:80",
+        "fe80::1%1",
+        "\uff11.2.3.4",
+        "\u0663.2.3.4",
+        "localhost",
+        "1.2.3.4\n",
+    ],
 )
 def test_what_is_no_bare_address_is_none(text):
     assert canonical_address(text) is None

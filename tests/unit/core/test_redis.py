@@ -105,7 +105,7 @@ def ask(store, word, **options):
 
 
 @pytest.fixture
-def _at_rest_no_longer(monkeypatch):
+def resting(monkeypatch):
     """`later(seconds)` moves the clock that the store rests by."""
     moved = SimpleNamespace(by=0.0)
     real = time.monotonic
@@ -157,7 +157,15 @@ def test_nobody_listening_is_away(make_settings):
 
 
 @pytest.mark.parametrize(
-    "error", ["READONLY You can't write against a read only replica.", "OOM command not allowed", "NOAUTH Authentication required.", "LOADING Redis is loading", "ERR Error running script", "MISCONF disk"]
+    "error",
+    [
+        "READONLY You can't write against a read only replica.",
+        "OOM command not allowed",
+        "NOAUTH Authentication required.",
+        "LOADING Redis is loading",
+        "ERR Error running script",
+        "MISCONF disk",
+    ],
 )
 def test_a_redis_that_refuses_is_away(store, server, error):
     server.behaviour = lambda words: f"-{error}\r\n".encode()
@@ -181,7 +189,7 @@ def test_a_redis_that_hangs_up_on_everything_is_tried_once_more_and_then_away(st
     assert len(server.commands) <= 2
 
 
-def test_while_redis_rests_nobody_asks_it(store, server, _at_rest_no_longer):
+def test_while_redis_rests_nobody_asks_it(store, server, resting):
     server.behaviour = lambda words: b"-LOADING\r\n"
     with pytest.raises(RedisAway):
         ask(store, "first")
@@ -191,7 +199,7 @@ def test_while_redis_rests_nobody_asks_it(store, server, _at_rest_no_longer):
         with pytest.raises(RedisAway):
             ask(store, "meanwhile")
     assert (len(server.commands), server.connections) == (asked, connected)
-    _at_rest_no_longer.by = REST_SECONDS
+    resting.by = REST_SECONDS
     assert ask(store, "later") == b"later"
 
 

@@ -19,7 +19,8 @@ def test_a_well_formed_request_id_is_taken_over(bare_app, offered):
 
 
 @pytest.mark.parametrize(
-    "offered", ["", "short", "A" * 65, "-leading-dash", ".hidden.file", "with space", "a;b;c;d;e", "<script>x", "äöüäöüäöü", "%0d%0aSet-Cookie"]
+    "offered",
+    ["", "short", "A" * 65, "-leading-dash", ".hidden.file", "with space", "a;b;c;d;e", "<script>x", "äöüäöüäöü", "%0d%0aSet-Cookie"],
 )
 def test_a_forger_of_log_lines_gets_a_request_id_of_ours(bare_app, offered):
     assert is_id(seen_by(bare_app, {"X-Request-ID": offered}).request_id)

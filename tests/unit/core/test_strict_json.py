@@ -173,7 +173,13 @@ def test_an_attacker_with_a_hundred_thousand_brackets_is_refused_and_not_an_acci
 
 @pytest.mark.parametrize(
     "body",
-    [f'{{"{CANARY}":1,"{CANARY}":2}}', f'"{CANARY}', f'{{"{CANARY}\\u0000":"{CANARY}\\u0000"}}', f'{{"a b {CANARY}": "\\ud800"}}', f"[{CANARY}]"],
+    [
+        f'{{"{CANARY}":1,"{CANARY}":2}}',
+        f'"{CANARY}',
+        f'{{"{CANARY}\\u0000":"{CANARY}\\u0000"}}',
+        f'{{"a b {CANARY}": "\\ud800"}}',
+        f"[{CANARY}]",
+    ],
 )
 def test_no_refusal_says_what_was_sent(body):
     with pytest.raises(Refusal) as refused:

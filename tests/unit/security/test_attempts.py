@@ -125,9 +125,13 @@ def test_a_right_attempt_clears_the_count(database, attempts, reserve):
 
 
 def test_a_reservation_that_is_rolled_back_was_none(database, attempts, reserve):
-    with pytest.raises(RuntimeError), database.transaction() as session:
-        attempts.reserve(session, "password:alice")
-        raise RuntimeError
+    def interrupted():
+        with database.transaction() as session:
+            attempts.reserve(session, "password:alice")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
     assert reserve().number == 1
 
 

@@ -97,7 +97,16 @@ def house():
 
 
 def test_a_stranger_enters_what_is_public_and_nothing_else(house):
-    for path, status in {"/public": 200, "/login": 200, "/probe": 200, "/me": 401, "/users": 401, "/both": 401, "/nobody": 401, "/empty": 401}.items():
+    for path, status in {
+        "/public": 200,
+        "/login": 200,
+        "/probe": 200,
+        "/me": 401,
+        "/users": 401,
+        "/both": 401,
+        "/nobody": 401,
+        "/empty": 401,
+    }.items():
         assert house.ask(path).status_code == status, path
     assert house.entered == ["/public", "/login", "/probe"]
 
@@ -261,7 +270,9 @@ def test_the_outermost_declaration_decides_and_the_view_inside_keeps_its_own():
 
 
 def test_access_reads_as_a_sentence():
-    assert [str(access) for access in (Access(is_public=True), Access(is_any_caller=True), Access(), Access(permissions=frozenset(["b", "a"])))] == [
+    assert [
+        str(access) for access in (Access(is_public=True), Access(is_any_caller=True), Access(), Access(permissions=frozenset(["b", "a"])))
+    ] == [
         "public",
         "any caller",
         "nobody",

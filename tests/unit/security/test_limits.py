@@ -58,7 +58,9 @@ def spend(limits, times=1, subject="192.0.2.1", name="login"):
 
 
 def test_the_table_is_filled_from_the_settings(make_settings):
-    settings = make_settings(rate_limit_per_minute=7, login_rate_limit="5/minute", register_rate_limit="3/hour", refresh_rate_limit="9/minute")
+    settings = make_settings(
+        rate_limit_per_minute=7, login_rate_limit="5/minute", register_rate_limit="3/hour", refresh_rate_limit="9/minute"
+    )
     rates = rates_of(settings)
     assert (rates[GENERAL], rates["login"], rates["register"], rates["refresh"]) == (Rate(7, 60), Rate(5, 60), Rate(3, 3600), Rate(9, 60))
     assert UNLIMITED not in rates

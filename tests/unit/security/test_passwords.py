@@ -50,7 +50,9 @@ class TestHashing:
         assert not hasher.verify("x" * (length - 1) + "y", stored)
         assert not hasher.verify("x" * (length + 1), stored)
 
-    @pytest.mark.parametrize(("one", "other"), [("ab\x00cd", "ab\x00XX"), ("ab\x00cd", "ab"), ("ab", "ab\x00"), ("ab ", "ab"), ("\x00", "")])
+    @pytest.mark.parametrize(
+        ("one", "other"), [("ab\x00cd", "ab\x00XX"), ("ab\x00cd", "ab"), ("ab", "ab\x00"), ("ab ", "ab"), ("\x00", "")]
+    )
     def test_nul_and_spaces_end_nothing(self, hasher, one, other):
         assert not hasher.verify(other, hasher.hash(one))
 
@@ -111,7 +113,9 @@ class TestHashing:
         real = bcrypt.checkpw
         monkeypatch.setattr(bcrypt, "checkpw", lambda password, hashed: looked.append(hashed[:7]) or real(password, hashed))
         stored = hasher.hash("x")
-        assert [hasher.verify("y", value) for value in (stored, None, "", "elsewhere$x", stored.replace("hmac-sha256$", "hmac-sha256$0"))] == [False] * 5
+        assert [
+            hasher.verify("y", value) for value in (stored, None, "", "elsewhere$x", stored.replace("hmac-sha256$", "hmac-sha256$0"))
+        ] == [False] * 5
         assert looked == [b"$2b$04$"] * 5
 
     @pytest.mark.parametrize(
@@ -190,16 +194,25 @@ def failed(password, *personal, app_name="secureapi"):
     try:
         PasswordPolicy(app_name).check(password, personal=personal)
     except WeakPassword as weak:
-        assert {fault.pointer for fault in weak.faults} == {"/password"}
-        assert len(password) < 10 or password not in str([fault.detail for fault in weak.faults])
-        return [fault.code for fault in weak.faults]
-    return []
+        faults = weak.faults
+    else:
+        faults = []
+    assert {fault.pointer for fault in faults} <= {"/password"}
+    assert len(password) < 10 or password not in str([fault.detail for fault in faults])
+    return [fault.code for fault in faults]
 
 
 class TestPolicy:
     @pytest.mark.parametrize(
         "password",
-        ["Tr0ub4dor&3x", "Gr\u00fcn7-Apfel", "correct horse battery staple", "x7!Kq2#Lm", "a long passphrase of many plain words " * 3, "\u5317\u4eac" * 3 + "Aa1! zeitung"],
+        [
+            "Tr0ub4dor&3x",
+            "Gr\u00fcn7-Apfel",
+            "correct horse battery staple",
+            "x7!Kq2#Lm",
+            "a long passphrase of many plain words " * 3,
+            "\u5317\u4eac" * 3 + "Aa1! zeitung",
+        ],
     )
     def test_a_good_password_is_accepted(self, password):
         assert failed(password) == []
@@ -229,12 +242,26 @@ class TestPolicy:
             assert failed("".join(random.Random(7).choices(signs, k=64))) == []
 
     @pytest.mark.parametrize(
-        "password", ["Password1!", "P@ssw0rd", "Qwerty12!", "Welcome1!", "Letmein1!", "\uff30\uff41\uff53\uff53word1!", "Dragon99#", "!!Password1", "Iloveyou2!"]
+        "password",
+        [
+            "Password1!",
+            "P@ssw0rd",
+            "Qwerty12!",
+            "Welcome1!",
+            "Letmein1!",
+            "\uff30\uff41\uff53\uff53word1!",
+            "Dragon99#",
+            "!!Password1",
+            "Iloveyou2!",
+        ],
     )
     def test_what_a_guesser_tries_first_is_refused(self, password):
         assert "common" in failed(password)
 
-    @pytest.mark.parametrize("password", ["1234567890123456", "12345678901234567890", "passwordpassword", "password12345678", "Password12345!", "qwertyuiopasdfgh"])
+    @pytest.mark.parametrize(
+        "password",
+        ["1234567890123456", "12345678901234567890", "passwordpassword", "password12345678", "Password12345!", "qwertyuiopasdfgh"],
+    )
     def test_what_a_guesser_tries_next_is_not_better_for_being_long(self, password):
         """Rows of keys, and a common word twice or with a tail of digits: the first rules of every cracking tool."""
         assert failed(password) != []
@@ -253,7 +280,9 @@ class TestPolicy:
     def test_a_password_made_of_who_one_is_is_refused(self, password, personal):
         assert "personal" in failed(password, *personal)
 
-    @pytest.mark.parametrize(("password", "personal"), [("My alice sings 7 songs!", ("alice",)), ("bob-Kx7!mQz", ("bob",)), ("xK7!mQ2#v", ("",))])
+    @pytest.mark.parametrize(
+        ("password", "personal"), [("My alice sings 7 songs!", ("alice",)), ("bob-Kx7!mQz", ("bob",)), ("xK7!mQ2#v", ("",))]
+    )
     def test_a_name_in_a_longer_password_is_no_fault(self, password, personal):
         assert failed(password, *personal) == []
 

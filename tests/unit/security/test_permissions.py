@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role, permissions_of
@@ -23,7 +25,7 @@ def test_the_table_is_the_one_of_the_documentation():
 
 def test_each_rank_may_what_the_one_below_may():
     ranks = [PERMISSIONS_OF[role] for role in (Role.VIEWER, Role.USER, Role.MODERATOR, Role.ADMIN)]
-    assert all(lower < higher for lower, higher in zip(ranks, ranks[1:], strict=False))
+    assert all(lower < higher for lower, higher in pairwise(ranks))
 
 
 @pytest.mark.parametrize("role", ["", "superuser", "Admin", "ADMIN", "admin ", " admin", "root", "user,admin", "*", "\uff41dmin"])

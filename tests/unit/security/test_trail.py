@@ -1,8 +1,9 @@
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import delete, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import create_engine, delete, select, update
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import StaticPool
 
 import secureapi.wiring  # noqa: F401 - from here on row changes of the audited tables are recorded
 from secureapi.core.clock import FrozenClock
@@ -75,9 +76,13 @@ def test_an_event_names_the_session_that_it_is_told(database):
 
 
 def test_an_event_lives_and_dies_with_the_change_it_tells_of(database):
-    with pytest.raises(RuntimeError), database.transaction() as session:
-        TRAIL.record(session, ACCESS_DENIED, client=CLIENT)
-        raise RuntimeError
+    def interrupted():
+        with database.transaction() as session:
+            TRAIL.record(session, ACCESS_DENIED, client=CLIENT)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        interrupted()
     assert events(database) == []
 
 
@@ -130,10 +135,14 @@ class TestRowChanges:
         assert self.changes(database) == [("insert", [])]
 
     def test_a_change_that_is_rolled_back_left_nothing(self, database):
-        with pytest.raises(RuntimeError), database.transaction() as session:
-            session.add(user())
-            session.flush()
-            raise RuntimeError
+        def interrupted():
+            with database.transaction() as session:
+                session.add(user())
+                session.flush()
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            interrupted()
         assert events(database) == []
 
     def test_without_a_request_it_was_the_command_line(self, database):
@@ -146,7 +155,9 @@ class TestRowChanges:
             session.add(Throttle(key="k", attempts=1, expires_at=NOW))
         assert events(database) == []
 
-    @pytest.mark.parametrize("statement", [update(User).values(role="admin"), delete(User), update(User).where(User.username == "x").values(role="admin")])
+    @pytest.mark.parametrize(
+        "statement", [update(User).values(role="admin"), delete(User), update(User).where(User.username == "x").values(role="admin")]
+    )
     def test_many_rows_at_once_are_not_changed_behind_its_back(self, database, statement):
         with pytest.raises(RuntimeError, match="one by one"), database.transaction() as session:
             session.execute(statement)
@@ -155,12 +166,29 @@ class TestRowChanges:
         with database.transaction() as session:
             session.execute(delete(Throttle))
 
-    def test_a_unit_of_work_that_is_none_of_ours_is_left_alone(self, database):
-        """Somebody who builds on us may have a session without our tables of events."""
+    def test_a_session_of_somebody_who_builds_on_us_is_watched_too(self, database):
         with Session(database.engine) as session:
             session.add(user())
             session.commit()
-        assert self.changes(database) == []
+        assert self.changes(database) == [("insert", [])]
+
+    def test_a_table_of_somebody_elses_that_is_called_users_is_none_of_our_business(self, database):
+        class Other(DeclarativeBase):
+            pass
+
+        class Elsewhere(Other):
+            __tablename__ = "users"
+            id: Mapped[int] = mapped_column(primary_key=True)
+
+        elsewhere = create_engine("sqlite://", poolclass=StaticPool)
+        Other.metadata.create_all(elsewhere)
+        with Session(elsewhere) as session:
+            session.add(Elsewhere(id=1))
+            session.commit()
+            session.execute(delete(Elsewhere))
+            session.commit()
+        elsewhere.dispose()
+        assert events(database) == []
 
 
 def test_a_name_is_declared_once():

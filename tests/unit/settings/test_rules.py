@@ -53,7 +53,9 @@ def test_only_the_main_secret_must_be_there(names_of_faults):
     assert names_of_faults(secret_key="") == ["SECRET_KEY"]
 
 
-@pytest.mark.parametrize("same", [("secret_key", "jwt_secret_key"), ("secret_key", "password_pepper"), ("jwt_secret_key", "password_pepper")])
+@pytest.mark.parametrize(
+    "same", [("secret_key", "jwt_secret_key"), ("secret_key", "password_pepper"), ("jwt_secret_key", "password_pepper")]
+)
 def test_one_secret_for_two_purposes_is_refused(names_of_faults, same):
     assert names_of_faults(**dict.fromkeys(same, SECRET)) == ["SECRET_KEY"]
 
@@ -122,7 +124,9 @@ def test_a_debugger_is_never_on(names_of_faults, environment):
     assert names_of_faults(debug=True, environment=environment, bcrypt_rounds=12) == ["DEBUG"]
 
 
-@pytest.mark.parametrize(("environment", "is_strict"), [("development", False), ("testing", False), ("staging", True), ("production", True)])
+@pytest.mark.parametrize(
+    ("environment", "is_strict"), [("development", False), ("testing", False), ("staging", True), ("production", True)]
+)
 @pytest.mark.parametrize(
     ("overrides", "name"),
     [
@@ -164,7 +168,8 @@ def test_a_contact_is_an_address(names_of_faults, contact):
 
 
 @pytest.mark.parametrize(
-    "contact", ["security@example.com", "http://example.com", "javascript:alert(1)", "mailto:a@b\nPolicy: x", "https://a b", "mailto:", "https://"]
+    "contact",
+    ["security@example.com", "http://example.com", "javascript:alert(1)", "mailto:a@b\nPolicy: x", "https://a b", "mailto:", "https://"],
 )
 def test_a_contact_that_would_forge_a_line_or_lead_nowhere_is_refused(names_of_faults, contact):
     assert names_of_faults(security_contact=contact) == ["SECURITY_CONTACT"]

@@ -33,7 +33,10 @@ def test_a_rate_that_is_written_is_read_again(requests, seconds):
     assert values.rate(str(Rate(requests, seconds))) == Rate(requests, seconds)
 
 
-@pytest.mark.parametrize("text", ["", "5", "0/minute", "-1/minute", "5/0 seconds", "5/fortnight", "٥/minute", "5/minute; 6/hour", "5/minute\nx", "1e9/minute"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "5", "0/minute", "-1/minute", "5/0 seconds", "5/fortnight", "\u0665/minute", "5/minute; 6/hour", "5/minute\nx", "1e9/minute"],
+)
 def test_what_is_no_rate_is_refused(text):
     with pytest.raises(ValueError, match="write it as"):
         values.rate(text)
@@ -56,7 +59,10 @@ def test_a_list_that_is_neither_is_refused_with_a_remedy(text):
         ("https://app.example.com", ("https://app.example.com",)),
         ("HTTPS://App.Example.com/", ("https://app.example.com",)),
         ("http://localhost:3000,https://a.b", ("http://localhost:3000", "https://a.b")),
-        ("https://a.example:443,http://b.example:80,https://c.example:80", ("https://a.example", "http://b.example", "https://c.example:80")),
+        (
+            "https://a.example:443,http://b.example:80,https://c.example:80",
+            ("https://a.example", "http://b.example", "https://c.example:80"),
+        ),
         ('["https://xn--bcher-kva.example"]', ("https://xn--bcher-kva.example",)),
     ],
 )
@@ -124,7 +130,11 @@ def test_a_list_of_hosts_without_a_host_is_refused(text):
 
 
 def test_networks_are_addresses_or_cidr():
-    assert values.networks("10.0.0.5, 10.1.2.3/8, fd00::/8") == (ip_network("10.0.0.5/32"), ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert values.networks("10.0.0.5, 10.1.2.3/8, fd00::/8") == (
+        ip_network("10.0.0.5/32"),
+        ip_network("10.0.0.0/8"),
+        ip_network("fd00::/8"),
+    )
 
 
 @pytest.mark.parametrize("text", ["*", "proxy.example.com", "10.0.0.0/33", "10.0.0", "::/129", "10.0.0.1-10.0.0.9"])
@@ -218,6 +228,15 @@ def test_another_store_is_refused(text):
         values.redis_url(text)
 
 
+def refusal_of(parse, text):
+    """What a parser says against a text; nothing when it takes it."""
+    try:
+        parse(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 _LEAKY = [
     f"https://[{CANARY}]",
     f"redis://:p[{CANARY}]w@host",
@@ -238,18 +257,11 @@ _LEAKY = [
 @pytest.mark.parametrize("text", _LEAKY)
 def test_no_refusal_repeats_what_was_given_to_it(parse, text):
     """The library that takes addresses apart puts what it stumbles over into its messages, passwords included."""
-    try:
-        parse(text)
-    except ValueError as error:
-        assert "canary" not in str(error)
+    assert "canary" not in refusal_of(parse, text)
 
 
 @pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__name__)
 @given(text=st.text(max_size=30) | st.from_regex(r"(https?|rediss?|postgresql|sqlite)://[a-z:@\[\]/?#\uff0f]{0,12}", fullmatch=True))
 def test_a_fuzzer_gets_a_value_or_a_remedy(parse, text):
-    marked = f"{text}{CANARY}"
-    for candidate in (text, marked):
-        try:
-            parse(candidate)
-        except ValueError as error:
-            assert CANARY not in str(error)
+    assert CANARY not in refusal_of(parse, text)
+    assert CANARY not in refusal_of(parse, f"{text}{CANARY}")

@@ -84,7 +84,7 @@ def test_mallory_cannot_register_alices_address_in_another_dress(address):
 
 @pytest.mark.parametrize("address", _REFUSED, ids=lambda address: ascii(address)[:40])
 def test_what_is_no_address_is_refused_without_being_repeated(address):
-    with pytest.raises(ValueError, match="^not an email address$") as refused:
+    with pytest.raises(ValueError, match=r"^not an email address$") as refused:
         canonical_email(address)
     assert refused.value.__suppress_context__
 
@@ -119,7 +119,9 @@ def test_a_domain_is_kept_as_what_mail_is_sent_to():
 
 
 _local = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
-_domain = st.sampled_from(["example.com", "b\u00fccher.example", "stra\u00dfe.example", "\u212aim.example", "EXAMPLE\u3002com", "xn--bcher-kva.example"])
+_domain = st.sampled_from(
+    ["example.com", "b\u00fccher.example", "stra\u00dfe.example", "\u212aim.example", "EXAMPLE\u3002com", "xn--bcher-kva.example"]
+)
 
 
 @given(_local, _domain)
@@ -140,6 +142,14 @@ def test_a_canonical_address_is_an_address_and_stays_what_it_is(local, domain):
     assert len(canonical) <= CANONICAL_LENGTH
 
 
+def refusal_of(address):
+    try:
+        canonical_email(address)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 @given(st.text(max_size=80))
 @example("\ud800@\udfff.com")
 @example("a@" + "\u0e33" * 60 + ".com")
@@ -149,10 +159,7 @@ def test_a_canonical_address_is_an_address_and_stays_what_it_is(local, domain):
 @example("@" * 50)
 def test_a_fuzzer_gets_an_address_or_one_kind_of_refusal(text):
     for candidate in (text, f"{text}@example.com", f"a@{text}.com", f"a@{text}"):
-        try:
-            canonical_email(candidate)
-        except ValueError as error:
-            assert str(error) == "not an email address"
+        assert refusal_of(candidate) in {None, "not an email address"}
         assert isinstance(canonical_login(candidate), str)
 
 
@@ -197,7 +204,9 @@ def test_what_was_typed_to_sign_in_is_looked_for_in_the_canonical_form(typed, lo
     assert canonical_login(typed) == looked_for
 
 
-@pytest.mark.parametrize("typed", [" User@b\u00fccher.example", "User@B\u00dcCHER.example ", "User\uff20b\u00fccher.example", "\u3000user@XN--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "typed", [" User@b\u00fccher.example", "User@B\u00dcCHER.example ", "User\uff20b\u00fccher.example", "\u3000user@XN--bcher-kva.example"]
+)
 def test_an_address_of_another_script_is_found_however_it_was_typed(typed):
     assert canonical_login(typed) == "user@xn--bcher-kva.example"
 
