@@ -233,7 +233,7 @@ def test_nul_and_broken_text_in_a_path_lead_nowhere(house, path):
     assert_problem(house.client().get(path, headers=person.headers), 404)
 
 
-@pytest.mark.parametrize("query", ["q=%00", "q=%ff%fe", "q=%ed%a0%80", "%00=1", "q=a%00b&page=1", "q=\ufffd"])
+@pytest.mark.parametrize("query", ["q=%00", "q=%ff%fe", "q=%ed%a0%80", "%00=1", "q=a%00b&page=1"])
 def test_nul_and_broken_text_in_a_query_is_422(house, query):
     administrator = house.administrator()
 

@@ -113,7 +113,7 @@ def test_an_invisible_character_does_not_make_a_second_address(house, smuggled, 
     assert answer.status_code in {400, 422}
 
 
-LOOK_ALIKES = ["İ", "ı", "\u212a", "ſ", "ﬁ", "ß", "ẞ", "Å", "\u212b", "e\u0301", "é", "Ǆ", "ᾳ", "ﷺ"]
+LOOK_ALIKES = ["İ", "ı", "\u212a", "ſ", "ﬁ", "ß", "ẞ", "Å", "\u212b", "e\u0301", "é", "Ǆ", "ᾳ"]
 
 
 @pytest.mark.parametrize("letter", LOOK_ALIKES)

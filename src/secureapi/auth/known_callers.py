@@ -10,7 +10,8 @@ here, and only then answered:
 Whoever reads the database stores a copy only if no mark was set meanwhile, in one script; so a slow reader cannot bring back what
 a revocation has just removed. The same script counts the request against the caller's budget: one exchange a request. A session
 that has ended costs its owner nothing, or whoever holds a dead token could use up the owner's budget. To let anybody in, the script
-must write; so a Redis that can only be read fails it, and the database decides.
+must write; so a Redis that can only be read fails it, and the database decides. The budget is a window that moves, exact at every
+moment: the times of the requests in it, newest first, of which the old ones are dropped on the way.
 """
 
 import secrets
@@ -26,25 +27,24 @@ _MARK_SECONDS = 4 * COPY_SECONDS
 
 _LOOK = Script("""
 local known = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3])
-if known[2] then return {0, 0, 0, 0, '', known[2], ''} end
+if known[2] then return {0, 0, 0, '', known[2], ''} end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local window, most = tonumber(ARGV[1]), tonumber(ARGV[2])
-local this = math.floor(now / window)
-local budget = redis.call('HMGET', KEYS[4], 'window', 'count', 'before')
-local seen, count, before = tonumber(budget[1]) or this, tonumber(budget[2]) or 0, tonumber(budget[3]) or 0
-if seen ~= this then
-  if seen == this - 1 then before = count else before = 0 end
-  count = 0
+local oldest = redis.call('LINDEX', KEYS[4], -1)
+while oldest and tonumber(oldest) <= now - window do
+  redis.call('RPOP', KEYS[4])
+  oldest = redis.call('LINDEX', KEYS[4], -1)
 end
-local into = (now % window) / window
-local accepted = 0
-if count + before * (1 - into) < most then
+local count, accepted = redis.call('LLEN', KEYS[4]), 0
+if count < most then
+  redis.call('LPUSH', KEYS[4], now)
+  redis.call('PEXPIRE', KEYS[4], window)
   accepted, count = 1, count + 1
+else
+  oldest = redis.call('LINDEX', KEYS[4], most - 1)
 end
-redis.call('HSET', KEYS[4], 'window', this, 'count', count, 'before', before)
-redis.call('PEXPIRE', KEYS[4], 2 * window)
-return {accepted, count, before, now % window, known[1] or '', known[2] or '', known[3] or ''}
+return {accepted, count, tonumber(oldest or now) + window - now, known[1] or '', '', known[3] or ''}
 """)
 
 _KEEP = Script("""
@@ -73,7 +73,7 @@ class Budget:
     is_exceeded: bool
     remaining: int
     resets_in: float
-    """Seconds until the present window ends; when the budget is exceeded, until one more request is accepted."""
+    """Seconds until the oldest request leaves the window; when the budget is exceeded, until one more is accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ class KnownCallers:
 
     def look(self, user_id: str, session_id: str) -> Sighting:
         """Count a request and see whether its caller is known. Raises `RedisAway`."""
-        accepted, count, before, into, copy, mark, epoch = self._store.run(
-            _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:b"), (self._window_ms, self._most)
+        accepted, count, wait, copy, mark, epoch = self._store.run(
+            _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w"), (self._window_ms, self._most)
         )
         if mark:
             return Sighting(None, has_ended=True, role=None, epoch="")
-        budget = self._budget(bool(accepted), int(count), int(before), int(into))
+        budget = Budget(is_exceeded=not accepted, remaining=max(0, self._most - count), resets_in=max(1, wait) / 1000)
         known_epoch, _, rest = copy.decode().partition("|")
         role, _, until = rest.partition("|")
         # After a failure this process, like others, may have missed a mark: copies are not believed until none is left from before.
@@ -128,18 +128,6 @@ class KnownCallers:
     def change(self, user_id: str) -> None:
         """Make every copy of this user's sessions worthless; when Redis is away, as soon as it is back."""
         self._marks.write(_CHANGE, (_keys(user_id, "")[2],), (secrets.token_hex(8), _MARK_SECONDS * 1000))
-
-    def _budget(self, accepted: bool, count: int, before: int, into_ms: int) -> Budget:  # noqa: FBT001 - a parsed answer
-        window = self._window_ms
-        weight = count + before * (1 - into_ms / window)
-        if accepted:
-            return Budget(is_exceeded=False, remaining=max(0, int(self._most - weight)), resets_in=(window - into_ms) / 1000)
-        # This window alone is full: it must become the one before, and slide out until it weighs less than the budget.
-        wait = window - into_ms + window * max(0.0, 1 - self._most / max(count, 1))
-        if count < self._most:
-            # The window before weighs too much: wait until enough of it has slid out.
-            wait = window * (1 - (self._most - count) / before) - into_ms
-        return Budget(is_exceeded=True, remaining=0, resets_in=(max(0.0, wait) + 1) / 1000)
 
 
 def _keys(user_id: str, session_id: str) -> tuple[str, str, str]:

@@ -55,18 +55,25 @@ class OwedMarks:
         threading.Thread(target=self._pay, name="owed-marks", daemon=False).start()
 
     def _pay(self) -> None:
-        while True:
+        try:
+            while mark := self._next():
+                try:
+                    self._store.run(mark.script, mark.keys, mark.args, insist=True)
+                except RedisAway:
+                    time.sleep(_PAUSE_SECONDS)
+                else:
+                    with self._lock:
+                        self._owed.remove(mark)
+        except BaseException:
             with self._lock:
-                while self._owed and self._owed[0].owed_until < time.monotonic():
-                    self._owed.popleft()
-                if not self._owed:
-                    self._is_paying = False
-                    return
-                mark = self._owed[0]
-            try:
-                self._store.run(mark.script, mark.keys, mark.args, insist=True)
-            except RedisAway:
-                time.sleep(_PAUSE_SECONDS)
-            else:
-                with self._lock:
-                    self._owed.popleft()
+                self._is_paying = False
+            raise
+
+    def _next(self) -> _Mark | None:
+        """The oldest mark that still matters."""
+        with self._lock:
+            while self._owed and self._owed[0].owed_until < time.monotonic():
+                self._owed.popleft()
+            # Decided under the lock: a mark that comes now starts a thread of its own.
+            self._is_paying = bool(self._owed)
+            return self._owed[0] if self._owed else None

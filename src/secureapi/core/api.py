@@ -14,6 +14,7 @@ writes through a schema, and all three are what `/openapi.json` is made of.
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 from flask import Request
 from flask_smorest import Blueprint as SmorestBlueprint
@@ -26,6 +27,8 @@ from secureapi.core.errors import Fault, Invalid
 from secureapi.core.problems import faults_of
 from secureapi.core.schemas import StrictSchema, Text
 from secureapi.core.strict_json import pointer_token, storable
+
+_PARAMETERS = 50
 
 PROBLEM_RESPONSES = {
     400: "The request cannot be read, or what it asks for is not acceptable.",
@@ -60,15 +63,20 @@ class _StrictParser(FlaskParser):
         return read_structured(req, self.accepted)
 
     def load_querystring(self, req: Request, schema: Any) -> Any:  # noqa: ARG002
+        try:
+            # Read anew: werkzeug puts something else in the place of bytes that are no UTF-8.
+            pairs = parse_qsl(req.query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS)
+        except (UnicodeDecodeError, ValueError):
+            raise Invalid(faults=[Fault("", "unstorable_text", "The query is not UTF-8, or has too many parameters.")]) from None
         found: dict[str, str] = {}
         faults = []
-        for key, values in req.args.lists():
+        for key, value in pairs:
             where = f"/{pointer_token(key)}"
-            if len(values) > 1:
+            if key in found:
                 faults.append(Fault(where, "repeated", "This parameter is given more than once."))
-            elif not storable(key + values[0]):
+            elif not storable(key + value):
                 faults.append(Fault(where, "unstorable_text", "Text must be UTF-8 without NUL."))
-            found[key] = values[0]
+            found[key] = value
         if faults:
             raise Invalid(faults=faults)
         return found

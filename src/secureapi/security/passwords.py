@@ -122,7 +122,10 @@ class PasswordPolicy:
         """Raise `WeakPassword` with a fault for each rule that fails. `personal` are words a guesser tries first."""
         normalised = unicodedata.normalize("NFKC", password)
         faults = [Fault("/password", rule.code, rule.sentence) for rule in _RULES if not rule.holds(normalised)]
-        if _is_guessable(normalised, (*personal, self.app_name)):
+        words = tuple(word.casefold() for word in (*personal, self.app_name) if word)
+        if _is_long(normalised) and not _is_monotonous(normalised) and not _is_strong(normalised, words):
+            faults.append(Fault("/password", "guessable", "It is long, but easy to guess."))
+        if _is_guessable(normalised, words):
             faults.append(Fault("/password", "personal", "It must not be built from your name, your address or the name of this service."))
         if faults:
             raise WeakPassword(faults=faults)
@@ -147,7 +150,6 @@ _RULES = (
     _Rule("no_digit", "It needs a digit, or 16 characters.", lambda p: _is_long(p) or any(c.isdigit() for c in p)),
     _Rule("no_special", "It needs a special character, or 16 characters.", lambda p: _is_long(p) or any(not c.isalnum() for c in p)),
     _Rule("monotonous", f"It needs at least {_LEAST_VARIETY} different characters.", lambda p: not _is_monotonous(p)),
-    _Rule("guessable", "It is long, but easy to guess.", lambda p: not _is_long(p) or _is_monotonous(p) or _is_strong(p)),
     _Rule("common", "It is on the list of the passwords that are tried first.", lambda p: not _is_common(p)),
 )
 
@@ -170,13 +172,16 @@ def _common_passwords(*, most: int | None = None) -> frozenset[str]:
     return frozenset(FREQUENCY_LISTS["passwords"][:most])
 
 
-def _is_strong(password: str) -> bool:
-    """Whether a long password is hard to guess: no row of keys, no word with a tail of digits, no word said twice."""
+def _is_strong(password: str, words: tuple[str, ...]) -> bool:
+    """Whether a long password is hard to guess: no row of keys, no word with a tail of digits, no word said twice.
+
+    `words` are tried first by whoever guesses.
+    """
     if len(password) >= _LONG_ANYWAY:
         return True
     from zxcvbn import zxcvbn  # noqa: PLC0415 - likewise
 
-    score: int = zxcvbn(password)["score"]
+    score: int = zxcvbn(password, user_inputs=list(words))["score"]
     return score >= _STRONG
 
 

@@ -69,6 +69,11 @@ class _Source(Env):
         super().__init__(eager=False)
         self._variables = variables
 
+    def _load_dotenv(self, path: str | Path, *, override: bool = False) -> None:  # noqa: ARG002 - environs' signature
+        """The file as it is written: a `$` in a password is a `$`."""
+        values = dotenv_values(path, interpolate=False)
+        self._environ |= {name: value for name, value in values.items() if value is not None}
+
     def can_read(self, dotenv: Path) -> bool:
         """Read a `.env` file, where there is one. False when it is there and cannot be read."""
         try:

@@ -1,10 +1,6 @@
-"""The arithmetic of the budget, and how answers of Redis are read. The scripts themselves run on a real Redis in the journeys."""
+"""How answers of Redis are read. The scripts themselves run on a real Redis in the journeys."""
 
 import time
-
-import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from secureapi.auth.known_callers import COPY_SECONDS, KnownCallers
 from secureapi.core.identifiers import new_id
@@ -33,88 +29,8 @@ def callers(most=60, seconds=60, answer=1):
     return KnownCallers(FakeStore(answer), Rate(most, seconds))
 
 
-def weight(count, before, into_ms, window_ms):
-    """What the window that slides over both counts holds at this moment."""
-    return count + before * (1 - into_ms / window_ms)
-
-
-@st.composite
-def _moments(draw, *, full):
-    """(most, seconds, count, before, milliseconds into the window) of a request that was refused, or counted."""
-    most = draw(st.integers(1, 1000))
-    seconds = draw(st.sampled_from([1, 10, 60, 3600]))
-    length = seconds * 1000
-    if full:
-        # More than `most` is possible: the limit may have been lowered since they were counted.
-        count = draw(st.integers(0, 2 * most))
-        before = draw(st.integers(max(0, most - count), 2 * most))
-        last = length - 1 if count >= most else int(length * (1 - (most - count) / before))
-        return most, seconds, count, before, draw(st.integers(0, min(last, length - 1)))
-    count = draw(st.integers(1, most))
-    before = draw(st.integers(0, most))
-    first = 0 if count - 1 + before < most else int(length * (1 - (most - count + 1) / before)) + 1
-    return most, seconds, count, before, draw(st.integers(min(first, length - 1), length - 1))
-
-
-@given(_moments(full=False))
-@example((60, 60, 1, 0, 0))
-@example((60, 60, 60, 0, 30_000))
-def test_who_was_let_in_is_told_a_remainder_that_is_there(moment):
-    most, seconds, count, before, into = moment
-    budget = callers(most, seconds)._budget(True, count, before, into)
-    assert not budget.is_exceeded
-    assert 0 <= budget.remaining <= most - 1
-    assert weight(count, before, into, seconds * 1000) + budget.remaining <= most + 1
-    assert 0 < budget.resets_in <= seconds
-
-
-@given(_moments(full=True))
-@example((1, 60, 1, 0, 0))
-@example((1, 60, 1, 1, 30_000))
-@example((1, 60, 0, 1, 0))
-@example((60, 60, 60, 60, 59_999))
-@example((60, 60, 60, 0, 0))
-@example((60, 60, 0, 60, 0))
-@example((60, 60, 0, 100, 1000))
-@example((60, 60, 100, 0, 1000))
-def test_who_waits_as_long_as_he_was_told_is_let_in(moment):
-    most, seconds, count, before, into = moment
-    length = seconds * 1000
-    budget = callers(most, seconds)._budget(False, count, before, into)
-    assert budget.is_exceeded
-    assert budget.remaining == 0
-    at = into + budget.resets_in * 1000 + 2  # Redis counts in whole milliseconds
-    while at >= length:
-        count, before, at = 0, count, at - length
-    assert weight(count, before, at, length) < most
-
-
-@given(_moments(full=True))
-@example((1, 60, 1, 0, 0))
-@example((2, 3600, 2, 0, 1_800_000))
-def test_nobody_is_told_to_wait_for_longer_than_he_must(moment):
-    """`Retry-After` is the time that is really left: some milliseconds before it, the answer would still be no."""
-    most, seconds, count, before, into = moment
-    length = seconds * 1000
-    budget = callers(most, seconds)._budget(False, count, before, into)
-    at = into + budget.resets_in * 1000 - 5
-    if at <= into:
-        return
-    while at >= length:
-        count, before, at = 0, count, at - length
-    assert weight(count, before, at, length) >= most
-
-
-@pytest.mark.parametrize(
-    ("most", "count", "before", "into", "seconds"),
-    [(60, 60, 0, 0, 61), (60, 60, 0, 59_000, 2), (10, 5, 10, 0, 30), (60, 30, 60, 15_000, 15)],
-)
-def test_the_wait_is_what_is_really_left(most, count, before, into, seconds):
-    assert callers(most)._budget(False, count, before, into).resets_in == pytest.approx(seconds, abs=1.01)
-
-
-def answer(*, accepted=1, count=1, before=0, into=0, copy=b"", mark=b"", epoch=b""):
-    return [accepted, count, before, into, copy, mark, epoch]
+def answer(*, accepted=1, count=1, wait=60_000, copy=b"", mark=b"", epoch=b""):
+    return [accepted, count, wait, copy, mark, epoch]
 
 
 def sighting(**told):
@@ -166,8 +82,17 @@ def test_without_a_copy_the_database_is_asked_under_the_present_epoch():
 
 
 def test_a_full_budget_is_read_as_one():
-    seen = sighting(accepted=0, count=60, into=59_000, copy=copy_of())
-    assert seen.budget.is_exceeded
+    seen = sighting(accepted=0, count=60, wait=1_500, copy=copy_of())
+    assert (seen.budget.is_exceeded, seen.budget.remaining, seen.budget.resets_in) == (True, 0, 1.5)
+
+
+def test_what_is_left_of_a_budget_is_told():
+    budget = sighting(count=7, wait=12_000).budget
+    assert (budget.is_exceeded, budget.remaining, budget.resets_in) == (False, 53, 12.0)
+
+
+def test_a_budget_that_was_made_smaller_meanwhile_has_nothing_left():
+    assert sighting(accepted=0, count=90, wait=1).budget.remaining == 0
 
 
 def test_every_key_of_a_user_falls_into_one_slot_of_a_cluster():

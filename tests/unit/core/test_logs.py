@@ -5,11 +5,8 @@ import sys
 import pytest
 import structlog
 from flask import Flask, g
-from hypothesis import given
-from hypothesis import strategies as st
 
 from secureapi.core.logs import configure_logs, init_request_log
-from secureapi.core.redaction import redact
 
 CANARY = "canary-7f3a"
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
@@ -40,114 +37,6 @@ def written(request, make_settings, capsys, logging_is_put_back):
 
     write.format = request.param
     return write
-
-
-def redacted(**values):
-    return redact(None, "info", dict(values))
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "password",
-        "new_password",
-        "Password",
-        "secret",
-        "client_secret",
-        "SECRET_KEY",
-        "access_token",
-        "refresh_token",
-        "mfa_token",
-        "token",
-        "authorization",
-        "Authorization",
-        "cookie",
-        "Set-Cookie",
-        "api_key",
-        "apikey",
-        "mfa_code",
-        "recovery_code",
-        "otp",
-        "totp",
-        "pepper",
-        "csrf_token",
-        "X-API-Key",
-        "private_key",
-        "passwd",
-        "passphrase",
-        "credentials",
-    ],
-)
-def test_a_value_under_the_name_of_a_secret_is_never_written(name):
-    for value in (CANARY, CANARY.encode(), [CANARY], {"x": CANARY}, 123456):
-        assert redacted(**{name: value}) == {name: "[redacted]"}
-
-
-@pytest.mark.parametrize("name", ["code", "status_code", "error_code", "token_id", "event", "path", "user_id"])
-def test_a_harmless_name_keeps_its_value(name):
-    assert redacted(**{name: "plain"}) == {name: "plain"}
-
-
-@pytest.mark.parametrize("token", [JWT, f"{JWT.rpartition('.')[0]}.", REFRESH, API_KEY])
-@pytest.mark.parametrize("sentence", ["{}", "Bearer {}", "got {} from a client", "[{}]", "token={}", '"{}"', "/auth/reset/{}", "x\n{}"])
-def test_a_token_is_taken_out_of_any_sentence(token, sentence):
-    shown = redacted(event=sentence.format(token))["event"]
-    assert token not in shown
-    assert token[-12:] not in shown
-    assert "[redacted]" in shown
-
-
-@pytest.mark.parametrize("sentence", ["{}", "mail to {} failed", "<{}>", "'{}'", "Key (email)=({}) already exists", "a,{},b", "user={};x"])
-@pytest.mark.parametrize("address", ["alice.wonder@example.com", "alice.wonder+tag@sub.example.co.uk", "alice.wonder@bücher.example"])
-def test_the_address_of_a_person_is_masked_in_any_sentence(sentence, address):
-    shown = redacted(event=sentence.format(address))["event"]
-    assert "wonder" not in shown
-    assert "lice" not in shown
-
-
-def test_a_very_long_local_part_is_masked_too():
-    assert CANARY not in redacted(event=f"mail to {CANARY}{'x' * 80}@example.com failed")["event"]
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        f"redis://:{CANARY}@host:6379/0",
-        f"rediss://user:{CANARY}@host",
-        f"postgresql+psycopg2://u:{CANARY}@host/db?sslmode=require",
-        f"postgresql://u:x/{CANARY}@host/db",
-        f"postgresql://u:x#{CANARY}@host/db",
-        f"redis://:x@{CANARY}@host/0",
-        f"could not connect to postgresql://u:{CANARY}@host, tried postgresql://u:{CANARY}@other",
-    ],
-)
-def test_the_password_in_an_address_is_taken_out(url):
-    assert CANARY not in redacted(reason=url)["reason"]
-
-
-@pytest.mark.parametrize("before", [1960, 1975, 1985, 1990])
-def test_a_secret_on_the_edge_of_what_is_kept_is_not_kept_by_half(before):
-    """The text is cut at some length: what the cut leaves of an address no longer looks like one."""
-    assert "canary" not in redacted(text=f"{'x' * before} redis://:canary-canary-canary@host ")["text"]
-
-
-def test_a_text_of_a_megabyte_is_cut():
-    assert len(redacted(text="y" * 1_000_000)["text"]) <= 2100
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        {"password": CANARY},
-        {"user": {"refresh_token": CANARY}},
-        [{"secret": CANARY}],
-        [("password", CANARY)],
-        ({"Authorization": f"Basic {CANARY}"},),
-        {"X-API-Key": CANARY},
-    ],
-)
-def test_a_secret_further_inside_is_not_written_either(value):
-    assert CANARY not in str(redacted(body=value)["body"])
 
 
 class _Thing:
@@ -228,24 +117,6 @@ def test_a_forger_of_lines_gets_one_line_without_control_characters(written, tex
     if written.format == "json":
         assert out.isascii()
         assert json.loads(out)["level"] == "info"
-
-
-@given(
-    st.dictionaries(st.sampled_from(["path", "value", "note"]), st.text() | st.integers() | st.none() | st.booleans() | st.lists(st.text()))
-)
-def test_any_values_make_a_line(values):
-    line = structlog.processors.JSONRenderer(ensure_ascii=True)(None, "info", redact(None, "info", dict(values)))
-    assert json.loads(line).keys() == values.keys()
-    assert "\n" not in line
-
-
-def test_numbers_stay_numbers():
-    assert redacted(status=200, milliseconds=1.5, is_slow=True, user_id=None) == {
-        "status": 200,
-        "milliseconds": 1.5,
-        "is_slow": True,
-        "user_id": None,
-    }
 
 
 def test_a_line_below_the_level_is_not_written(written):
