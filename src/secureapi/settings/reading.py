@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from dotenv import dotenv_values
 from environs import Env
 
 from secureapi.settings import rules
