@@ -9,7 +9,7 @@ migrate = current_app.extensions["migrate"]
 database = migrate.db
 
 
-def _leave_out(_object: object, name: str | None, type_: str, _reflected: bool, _compare_to: object) -> bool:
+def _leave_out(_object: object, name: str | None, type_: str, _reflected: bool, _compare_to: object) -> bool:  # noqa: FBT001 - alembic calls it
     """Tables of people who build on secureapi are theirs to migrate."""
     return not (type_ == "table" and name not in Base.metadata.tables)
 

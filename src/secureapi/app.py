@@ -51,8 +51,8 @@ def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint,
 
     init_problems(app)
     init_request_log(app, settings)
-    wired = wire(app, settings, clock or SystemClock())
-    app.before_request(wired.guard.admit)
+    guard = wire(app, settings, clock or SystemClock())
+    app.before_request(guard.admit)
     app.after_request(add_limit_headers)
     talisman = init_headers(app)
     _allow_origins(app, settings)

@@ -1,7 +1,5 @@
 """Where shared objects are made and meet: the one place that knows which implementation stands behind what."""
 
-from dataclasses import dataclass
-
 from flask import Flask
 
 from secureapi.auth.access_tokens import AccessTokens
@@ -34,16 +32,8 @@ AUDITED_MODELS = (User, SigningKey)
 record_row_changes(AUDITED_MODELS)
 
 
-@dataclass(frozen=True, slots=True)
-class Wired:
-    """What `create_app` needs in its own hands."""
-
-    guard: Guard
-    limits: Limits
-
-
-def wire(app: Flask, settings: Settings, clock: Clock) -> Wired:
-    """Make every service of one application and put it where routes and commands find it."""
+def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
+    """Make every service of one application, put it where routes and commands find it, and give the guard to `create_app`."""
     secret_box = SecretBox(settings.secret_key)
     with app.app_context():
         database = Database(db.engine, reading_engine(settings))
@@ -120,5 +110,4 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Wired:
     ):
         provide(app, instance)
 
-    guard = Guard(authenticate=lambda: callers.identify(bearer_token()), limits=limits, trail=trail, database=database)
-    return Wired(guard=guard, limits=limits)
+    return Guard(authenticate=lambda: callers.identify(bearer_token()), limits=limits, trail=trail, database=database)

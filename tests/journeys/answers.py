@@ -13,7 +13,9 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
-_TELLTALE = re.compile(r"Traceback|File \"|\.py\b|SELECT |INSERT |sqlalchemy|psycopg|sqlite|werkzeug|marshmallow|flask|gunicorn", re.IGNORECASE)
+_TELLTALE = re.compile(
+    r"Traceback|File \"|\.py\b|SELECT |INSERT |sqlalchemy|psycopg|sqlite|werkzeug|marshmallow|flask|gunicorn", re.IGNORECASE
+)
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 

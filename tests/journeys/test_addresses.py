@@ -63,7 +63,9 @@ def test_the_list_answers_with_and_without_a_slash_and_without_a_redirect(house,
     assert not any("Location" in answer.headers for answer in answers)
 
 
-@pytest.mark.parametrize("path", ["//users/me", "/users//me", "/users/me/", "//evil.example/users", "/users/me?", "/./users/me", "/auth/../users/me"])
+@pytest.mark.parametrize(
+    "path", ["//users/me", "/users//me", "/users/me/", "//evil.example/users", "/users/me?", "/./users/me", "/auth/../users/me"]
+)
 def test_no_address_is_redirected_to_another(house, base, path):
     person = house.register()
 

@@ -1,5 +1,7 @@
 """Whose pages may read our answers: exact origins, and nobody who looks like one."""
 
+# ruff: noqa: RUF001 - letters that look alike are the subject here
+
 import pytest
 
 from journeys.answers import assert_headers, assert_problem
@@ -87,7 +89,9 @@ def test_a_header_that_is_not_listed_is_not_allowed(house):
 def test_a_preflight_changes_and_tells_nothing(house):
     person = house.register()
 
-    answer = house.client().options("/api/v1/auth/logout", headers=person.headers | {"Origin": GOOD, "Access-Control-Request-Method": "POST"})
+    answer = house.client().options(
+        "/api/v1/auth/logout", headers=person.headers | {"Origin": GOOD, "Access-Control-Request-Method": "POST"}
+    )
 
     assert answer.data == b""
     assert house.client().get("/api/v1/users/me", headers=person.headers).status_code == 200

@@ -158,7 +158,9 @@ def test_no_address_no_name_and_no_secret_is_in_the_trail(make_house, engine):
     client.post("/auth/register", json={"username": person.username, "email": person.email, "password": "Canary-Again-1!"})
     client.patch("/users/me", headers=person.headers, json={"email": "changed.canary@example.com", "full_name": "Canary Changed"})
     client.patch("/users/me", headers=person.headers, json={"email": other.email})
-    client.post("/users/me/change-password", headers=person.headers, json={"current_password": person.password, "new_password": "Canary-New-1!"})
+    client.post(
+        "/users/me/change-password", headers=person.headers, json={"current_password": person.password, "new_password": "Canary-New-1!"}
+    )
     client.post("/auth/refresh", json={"refresh_token": person.tokens.refresh})
     client.post("/auth/refresh", json={"refresh_token": person.tokens.refresh})
 
@@ -173,9 +175,7 @@ def test_a_forger_of_log_lines_gets_his_user_agent_cleaned_and_cut(house):
     person = house.register()
     agent = 'Mozilla\u001b[2J\u2028{"forged": true}\t' + "x" * 400
 
-    house.client().post(
-        "/auth/login", json={"username": person.username, "password": "x"}, environ_overrides={"HTTP_USER_AGENT": agent}
-    )
+    house.client().post("/auth/login", json={"username": person.username, "password": "x"}, environ_overrides={"HTTP_USER_AGENT": agent})
 
     (event,) = house.events("auth.login.refused", subject=person)
     assert len(event.user_agent) == 256

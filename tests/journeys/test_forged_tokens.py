@@ -1,4 +1,4 @@
-"""Access tokens that somebody else made, or made into something else. Each is refused alike, and none reaches a path, a query or a network."""
+"""Access tokens that somebody else made, or made into something else: each is refused alike, and leads nowhere."""
 
 import base64
 import hashlib
@@ -95,13 +95,34 @@ def test_a_forger_with_a_key_of_his_own_is_refused_under_every_name(forge):
     rsa_key = rsa.generate_private_key(65537, 2048)
     jwk = json.loads(jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).to_jwk(own.public_key()))
 
-    for header in ({}, {"kid": "mine"}, {"jwk": jwk}, {"x5c": ["MIIB"]}, {"jku": "http://127.0.0.1:9/jwks.json"}, {"x5u": "http://127.0.0.1:9/x"}):
+    for header in (
+        {},
+        {"kid": "mine"},
+        {"jwk": jwk},
+        {"x5c": ["MIIB"]},
+        {"jku": "http://127.0.0.1:9/jwks.json"},
+        {"x5u": "http://127.0.0.1:9/x"},
+    ):
         assert_problem(forge.present(forge.sign(header=header, key=own)), 401, "invalid_token")
     for algorithm in ("RS256", "PS256"):
         assert_problem(forge.present(forge.sign(header={"alg": algorithm}, key=rsa_key, algorithm=algorithm)), 401, "invalid_token")
 
 
-KIDS = ["../../../../dev/null", "' OR 1=1 --", "|id", "x" * 10_000, "", "\u0000", None, 1, ["x"], {"a": 1}, True, "\ud83d\ude00", "http://127.0.0.1:9/"]
+KIDS = [
+    "../../../../dev/null",
+    "' OR 1=1 --",
+    "|id",
+    "x" * 10_000,
+    "",
+    "\u0000",
+    None,
+    1,
+    ["x"],
+    {"a": 1},
+    True,
+    "\ud83d\ude00",
+    "http://127.0.0.1:9/",
+]
 
 
 @pytest.mark.parametrize("kid", KIDS, ids=lambda kid: repr(kid)[:20])

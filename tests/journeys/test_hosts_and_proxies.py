@@ -9,6 +9,10 @@ from support.processes import until
 
 LOGIN = "/api/v1/auth/login"
 NOBODY = {"username": "nobody-here", "password": "x"}
+STRANGE_HOSTS = [
+    *("evil.example", "localhost.evil.example", "evil.example:80", "localhost@evil.example", "127.0.0.1.evil.example", "", "localhost:x"),
+    *("[::1]", "localhost/evil", "LOCALHOST.", "evil.example, localhost", "127.0.0.2", "xn--localhost"),
+]
 PROXY, OUTER = "10.0.0.5", "10.0.0.9"
 
 
@@ -20,11 +24,7 @@ def refused_from(house, peer, **headers):
     return event.address
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["evil.example", "localhost.evil.example", "evil.example:80", "localhost@evil.example", "127.0.0.1.evil.example", "", "localhost:x", "[::1]",
-     "localhost/evil", "LOCALHOST.", "evil.example, localhost", "127.0.0.2", "xn--localhost"],
-)  # fmt: skip
+@pytest.mark.parametrize("host", STRANGE_HOSTS)
 @pytest.mark.parametrize("path", ["/livez", "/api/v1/users/me", "/nothing"])
 def test_a_stranger_with_a_host_that_is_not_ours_is_refused(house, host, path):
     answer = house.client().get(path, environ_overrides={"HTTP_HOST": host})
@@ -45,10 +45,18 @@ def test_a_whole_domain_can_be_allowed(make_house):
     def status(host):
         return house.client().get("/livez", environ_overrides={"HTTP_HOST": host}).status_code
 
-    assert [status(host) for host in ("example.com", "a.example.com", "a.b.example.com", "evilexample.com", "localhost")] == [200, 200, 200, 400, 400]
+    assert [status(host) for host in ("example.com", "a.example.com", "a.b.example.com", "evilexample.com", "localhost")] == [
+        200,
+        200,
+        200,
+        400,
+        400,
+    ]
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Host", "Forwarded", "X-Original-Host", "X-Forwarded-Server", "X-HTTP-Host-Override"])
+@pytest.mark.parametrize(
+    "header", ["X-Forwarded-Host", "X-Host", "Forwarded", "X-Original-Host", "X-Forwarded-Server", "X-HTTP-Host-Override"]
+)
 def test_no_other_header_names_the_host(house, header):
     answer = house.client().get("/.well-known/security.txt", headers={header: "evil.example"})
     page = house.client().get("/users/", headers={header: "host=evil.example"})
@@ -58,7 +66,9 @@ def test_no_other_header_names_the_host(house, header):
 
 
 def test_the_host_header_never_gets_into_an_address_that_we_give_out(make_house):
-    house = make_house(allowed_hosts="localhost,other.example", security_contact="mailto:security@example.com", public_url="https://auth.example.com")
+    house = make_house(
+        allowed_hosts="localhost,other.example", security_contact="mailto:security@example.com", public_url="https://auth.example.com"
+    )
 
     answer = house.client().get("/.well-known/security.txt", environ_overrides={"HTTP_HOST": "other.example"})
 
@@ -122,7 +132,13 @@ def test_a_proxy_is_believed_in_one_header_only(behind, header):
 
 @pytest.mark.parametrize(
     ("peer", "proto", "is_secure"),
-    [(PROXY, "https", True), (PROXY, "http", False), (PROXY, "https, http", False), (PROXY, "http, https", True), ("192.0.2.10", "https", False)],
+    [
+        (PROXY, "https", True),
+        (PROXY, "http", False),
+        (PROXY, "https, http", False),
+        (PROXY, "http, https", True),
+        ("192.0.2.10", "https", False),
+    ],
 )
 def test_only_a_named_proxy_says_that_a_request_came_over_tls(behind, peer, proto, is_secure):
     answer = behind.client().get("/livez", environ_overrides={"REMOTE_ADDR": peer}, headers={"X-Forwarded-Proto": proto})

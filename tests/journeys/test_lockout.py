@@ -127,9 +127,7 @@ def test_a_prober_sees_a_name_that_nobody_has_behave_like_one_that_somebody_has(
     person = own.register()
 
     known = [as_seen(attempt(own, person, "wrong", **from_elsewhere())) for _ in range(MOST + 3)]
-    unknown = [
-        as_seen(own.client().post(LOGIN, json={"username": name, "password": "wrong"}, **from_elsewhere())) for _ in range(MOST + 3)
-    ]
+    unknown = [as_seen(own.client().post(LOGIN, json={"username": name, "password": "wrong"}, **from_elsewhere())) for _ in range(MOST + 3)]
 
     assert known == unknown
     locks = own.events("security.account.locked")

@@ -72,7 +72,9 @@ def test_a_thief_of_the_database_finds_no_token_in_it(house):
     refresh = person.tokens.refresh
     raw = base64.urlsafe_b64decode(refresh.removeprefix("sar_"))
 
-    stored = [row for row in house.execute("SELECT * FROM sessions") if hashlib.sha256(raw).digest() in [bytes(v) for v in row if is_bytes(v)]]
+    stored = [
+        row for row in house.execute("SELECT * FROM sessions") if hashlib.sha256(raw).digest() in [bytes(v) for v in row if is_bytes(v)]
+    ]
 
     assert len(stored) == 1
     assert raw not in [bytes(value) for value in stored[0] if is_bytes(value)]
@@ -167,7 +169,9 @@ def test_what_has_not_the_shape_of_a_sign_in_is_422(house, body, expected):
     assert faults(answer)
 
 
-@pytest.mark.parametrize("payload", ["' OR '1'='1", "'; DROP TABLE users; --", "admin'--", "%", "_", "\\", "${7*7}", "{{7*7}}", "a\r\nb", "\u001b[2J"])
+@pytest.mark.parametrize(
+    "payload", ["' OR '1'='1", "'; DROP TABLE users; --", "admin'--", "%", "_", "\\", "${7*7}", "{{7*7}}", "a\r\nb", "\u001b[2J"]
+)
 @pytest.mark.parametrize("suffix", ["", "@example.com"])
 def test_an_injector_is_just_somebody_who_is_not_known(house, payload, suffix):
     answer = house.client().post(LOGIN, json={"email": payload + suffix, "password": payload})
@@ -192,7 +196,8 @@ def test_a_token_is_looked_for_in_one_header_and_nowhere_else(house):
 
 
 @pytest.mark.parametrize(
-    "value", ["Bearer  {}", "Bearer {} ", "Bearer {}, Bearer {}", "Bearer {},Basic eDp5", "Basic {}", "JWT {}", "{}", "Bearer\t{}", "Bearer {}\t"]
+    "value",
+    ["Bearer  {}", "Bearer {} ", "Bearer {}, Bearer {}", "Bearer {},Basic eDp5", "Basic {}", "JWT {}", "{}", "Bearer\t{}", "Bearer {}\t"],
 )
 def test_a_header_that_two_programs_could_read_differently_is_refused(house, value):
     person = house.register()

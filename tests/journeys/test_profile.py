@@ -132,7 +132,16 @@ MALFORMED = {
     "email": ["nobody", "a@b", "a@example.com\n", "a" * 250 + "@example.com"],
     "full_name": ["x" * 101, "a\nb", "\u202eevil"],
     "bio": ["x" * 501, "a\u0007b", "a\u001b[2J"],
-    "website": ["javascript:alert(1)", "//example.com", "ftp://example.com", "https://", "https://a b", 'https://a"b', "https://a\n", "data:,x"],
+    "website": [
+        "javascript:alert(1)",
+        "//example.com",
+        "ftp://example.com",
+        "https://",
+        "https://a b",
+        'https://a"b',
+        "https://a\n",
+        "data:,x",
+    ],
 }
 
 
@@ -173,7 +182,9 @@ def test_an_overriding_header_does_not_turn_a_reading_into_a_writing(house):
     assert_problem(house.client().delete(ME, headers=headers), 405)
 
 
-@pytest.mark.parametrize("path", [f"{ME}/x.css", f"{ME};x.js", f"{ME}%2fx.png", f"{ME}.json", f"{ME}/", "/api/v1//users/me", "/API/v1/users/me"])
+@pytest.mark.parametrize(
+    "path", [f"{ME}/x.css", f"{ME};x.js", f"{ME}%2fx.png", f"{ME}.json", f"{ME}/", "/api/v1//users/me", "/API/v1/users/me"]
+)
 def test_a_deceiver_of_caches_finds_no_second_address_for_a_personal_answer(house, path):
     person = house.register()
 

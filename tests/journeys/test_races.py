@@ -1,5 +1,7 @@
 """What must never both happen, on four workers at once: many requests let go together, and the sum of their answers counted."""
 
+# ruff: noqa: RUF001 - letters that look alike are the subject here
+
 import secrets
 import threading
 from collections import Counter
@@ -114,7 +116,8 @@ def test_fifty_people_who_want_one_username_get_it_once(live):
     answers = together(
         [
             lambda n=n: live.post(
-                REGISTER, json={"username": name.upper() if n % 2 else name, "email": f"{name}.{n}@example.com", "password": "Tall-Trees-42!"}
+                REGISTER,
+                json={"username": name.upper() if n % 2 else name, "email": f"{name}.{n}@example.com", "password": "Tall-Trees-42!"},
             )
             for n in range(50)
         ]

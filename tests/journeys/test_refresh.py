@@ -1,5 +1,7 @@
 """Refresh tokens: good once, in families, and a stolen one closes its family."""
 
+# ruff: noqa: RUF001 - letters that look alike are the subject here
+
 import base64
 from datetime import timedelta
 

@@ -97,6 +97,8 @@ def test_every_action_leaves_its_event_the_refused_ones_too(make_house, engine):
     told = [
         (do(house, "POST", "/auth/register", **new), "users.registered"),
         (do(house, "POST", "/auth/register", **new), "users.registration.refused"),
+        (do(house, "POST", "/auth/register", **(new | {"password": "weak"})), "users.registration.refused"),
+        (do(house, "POST", "/auth/register", **(new | {"username": "admin"})), "users.registration.refused"),
         (do(house, "POST", "/auth/login", username="newcomer-1", password="Tall-Trees-42!"), "auth.login.succeeded"),
         (do(house, "POST", "/auth/login", username="newcomer-1", **wrong), "auth.login.refused"),
         (do(house, "POST", "/auth/login", username="nobody-here", **wrong), "auth.login.refused"),
@@ -109,10 +111,13 @@ def test_every_action_leaves_its_event_the_refused_ones_too(make_house, engine):
         (do(house, "GET", f"/users/{person.id}", administrator), "users.record.read"),
         (do(house, "GET", "/security/events", administrator), "security.events.read"),
         (do(house, "POST", "/auth/change-password", person, current_password="wrong", new_password="x"), "auth.password.change_refused"),
+        (do(house, "POST", "/auth/change-password", person, **(changes | {"new_password": "weak"})), "auth.password.change_refused"),
         (do(house, "POST", "/auth/change-password", person, **changes), "auth.password.changed"),
         (do(house, "POST", "/auth/refresh", refresh_token=refresh), "auth.session.refreshed"),
         (do(house, "POST", "/auth/refresh", refresh_token=refresh), "auth.session.refresh_reused"),
         (do(house, "POST", "/auth/refresh", refresh_token=refresh), "auth.session.refresh_refused"),
+        (do(house, "POST", "/auth/refresh", refresh_token="sar_" + "A" * 64), "auth.session.refresh_refused"),
+        (do(house, "PATCH", "/users/me", administrator, username="root"), "users.profile.refused"),
         (do(house, "POST", "/auth/logout", administrator), "auth.logout.succeeded"),
     ]
 

@@ -38,7 +38,9 @@ def listed(house, person, **query):
 
 def links(answer):
     found = re.findall(r'<([^>]*)>; rel="([a-z]+)"', answer.headers["Link"])
-    return {relation: {k: v[0] for k, v in parse_qs(urlsplit(target).query).items()} for target, relation in found if relation != "canonical"}
+    return {
+        relation: {k: v[0] for k, v in parse_qs(urlsplit(target).query).items()} for target, relation in found if relation != "canonical"
+    }
 
 
 @pytest.mark.parametrize(("role", "status"), SEES.items())

@@ -35,6 +35,7 @@ PROBLEM_RESPONSES = {
     401: "Nobody known is calling.",
     403: "The caller may not do this.",
     404: "There is nothing here, or nothing for this caller.",
+    408: "The body did not arrive in time.",
     409: "This clashes with the present state.",
     413: "The body is larger than this server accepts.",
     415: "The body is in a format that this endpoint does not read.",

@@ -55,7 +55,7 @@ class TrustedProxies:
     def _client_of(self, forwarded_for: str, peer: str) -> str:
         client = peer
         for hop in reversed(forwarded_for.split(",")):
-            address = canonical_address(hop.strip())
+            address = canonical_address(_without_port(hop.strip()))
             if address is None:
                 return client
             client = address
@@ -66,6 +66,13 @@ class TrustedProxies:
     def _look_up(self, text: str) -> bool:
         address = canonical_address(text)
         return address is not None and any(ip_address(address) in network for network in self._networks)
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies add the client's port: `192.0.2.1:1234`, `[2001:db8::1]:1234`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def canonical_address(text: str) -> str | None:

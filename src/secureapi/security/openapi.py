@@ -95,7 +95,7 @@ def _complete(operation: dict[str, Any], view: Any, *, has_parameters: bool) -> 
         statuses.add(404)
     body = operation.get("requestBody", {}).get("content")
     if body:
-        statuses.add(415)
+        statuses |= {408, 415}
         if declared(view, "takes_form"):
             body[FORM] = body[JSON]
     operation["responses"].pop("default", None)

@@ -54,7 +54,6 @@ class CheckResponse(StrictSchema):
 
     name = fields.String(required=True)
     status = OneOf(["ok", "failing"], required=True)
-    detail = fields.String()
     milliseconds = fields.Float()
 
 

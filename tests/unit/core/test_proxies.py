@@ -47,7 +47,9 @@ def test_without_trusted_proxies_not_even_this_machine_is_believed():
         ("", INNER),
         (" , ", INNER),
         (f"{MALLORY},", INNER),
-        (f"{MALLORY}:1234", INNER),
+        (f"{MALLORY}:1234", MALLORY),  # some proxies add the port
+        (f"[2001:db8::66]:1234, {INNER}", "2001:db8::66"),
+        (f"{MALLORY}:x:y", INNER),
         (f"2001:DB8:0:0::1, {OUTER}", "2001:db8::1"),
         ("::ffff:203.0.113.66", MALLORY),
         ("::ffff:10.0.0.9, 10.0.0.1", "10.0.0.9"),
