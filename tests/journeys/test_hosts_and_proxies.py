@@ -106,7 +106,7 @@ CHAINS = {
     "nothing": (PROXY, "", PROXY),
     "rubbish nearest": (PROXY, "203.0.113.7, rubbish", PROXY),
     "rubbish further out": (PROXY, f"rubbish, {OUTER}", OUTER),
-    "a port": (PROXY, "203.0.113.7:4711", PROXY),
+    "a port": (PROXY, "203.0.113.7:4711", "203.0.113.7"),
     "only proxies": (PROXY, f"{OUTER}, {OUTER}", OUTER),
     "mapped": (PROXY, "::ffff:203.0.113.7", "203.0.113.7"),
     "IPv6": (PROXY, "2001:DB8:0:0::1", "2001:db8::1"),
