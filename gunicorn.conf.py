@@ -6,6 +6,7 @@ threads read requests, so that a handful of clients who send half a header and w
 
 import json
 import os
+import signal
 import socket
 import sys
 from http import HTTPStatus
@@ -108,6 +109,15 @@ def pre_request(worker: Worker, request: Request) -> None:  # noqa: ARG001 - gun
 def post_fork(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 - gunicorn's signature
     """Forget database connections that the first process may have opened: two processes on one socket read each other's rows."""
     service(Database, server.app.callable).dispose(close=False)
+
+
+def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Leave Ctrl-C to the first process, which then ends the workers.
+
+    A terminal sends it to all of them. A worker that is interrupted and, in the middle of that, told to quit waits for a lock of its
+    own for ever, and is killed only after `graceful_timeout`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 # ---- two things that gunicorn has no setting for; tests/journeys/test_gunicorn.py notices when it changes under them

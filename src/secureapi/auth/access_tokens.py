@@ -22,7 +22,7 @@ from jwt.utils import base64url_decode
 
 from secureapi.auth.errors import TokenRefused
 from secureapi.auth.keys import KeyRing
-from secureapi.core.errors import Refusal
+from secureapi.core.errors import Refusal, Unavailable
 from secureapi.core.identifiers import is_id
 from secureapi.core.strict_json import parse_json
 from secureapi.settings import Settings
@@ -122,6 +122,9 @@ class AccessTokens:
                 raise TokenRefused
             decode_token(token)
             claims = _claims_of(_strictly(payload), key_id=header["kid"], longest=int(self._lifetime.total_seconds()))
+        except Unavailable:
+            # The keys could not be read: nothing is wrong with the token.
+            raise
         except (jwt.PyJWTError, JWTExtendedException, Refusal, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             _log.debug("token.refused", reason=type(error).__name__)
             raise TokenRefused from None

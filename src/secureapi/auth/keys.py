@@ -78,7 +78,12 @@ class KeyRing:
         key = self._keys.get(kid)
         patience = _RELOAD_SECONDS if key else _IMPATIENCE_SECONDS
         if time.monotonic() - self._loaded_at > patience:
-            self._load(unless_younger_than=patience)
+            try:
+                self._load(unless_younger_than=patience)
+            except Unavailable:
+                # A key that was good a minute ago is good enough while the database is away.
+                if key is None:
+                    raise
             key = self._keys.get(kid)
         return key
 

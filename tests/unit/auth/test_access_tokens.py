@@ -6,6 +6,7 @@ import jwt
 import pytest
 
 from secureapi.auth.errors import TokenRefused
+from secureapi.core.errors import Unavailable
 from support.forger import ALICE, MINUTES, Door, claims, header, signed
 
 
@@ -56,6 +57,17 @@ class TestGoodTokens:
         door.read(token)
         del door.ring.keys["kid-ES256"]
         with pytest.raises(TokenRefused):
+            door.read(token)
+
+    def test_a_database_that_is_away_is_not_the_tokens_fault(self, door, monkeypatch):
+        """A 401 would sign everybody out because of somebody's cable."""
+        token = door.issue()
+
+        def away(_kid):
+            raise Unavailable
+
+        monkeypatch.setattr(door.ring, "find", away)
+        with pytest.raises(Unavailable):
             door.read(token)
 
     def test_memory_is_bounded(self, door, monkeypatch):

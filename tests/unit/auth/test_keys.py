@@ -288,3 +288,18 @@ def test_a_thumbprint_of_an_edwards_key_is_that_of_rfc_8037():
     """Appendix A.3."""
     jwk = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
     assert thumbprint(jwk) == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+
+
+def test_a_key_that_is_known_is_good_while_the_database_is_away(ring_with, monkeypatch):
+    """A token that was good a minute ago must not be refused as wrong because somebody pulled a cable."""
+    ring = ring_with()
+    kid = ring.signing_key().kid
+    ring._loaded_at = float("-inf")
+
+    def away(_repository):
+        raise Unavailable
+
+    monkeypatch.setattr(module.KeyRepository, "list_usable", away)
+    assert ring.find(kid).kid == kid
+    with pytest.raises(Unavailable):
+        ring.find("a-key-nobody-knows")
