@@ -27,7 +27,7 @@ from secureapi.users.models import User
 from secureapi.users.service import Directory, Profiles, Registration
 
 AUDITED_MODELS = (User, SigningKey)
-"""Tables whose every change of a row is recorded. Sessions are not among them: each of their changes has an event of its own."""
+"""Every change of a row of these is recorded. Sessions are not among them: each of their changes has an event of its own."""
 
 record_row_changes(AUDITED_MODELS)
 

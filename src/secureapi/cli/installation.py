@@ -26,7 +26,7 @@ from secureapi.security.permissions import Role
 from secureapi.settings import Settings
 from secureapi.users.errors import RegistrationRefused
 from secureapi.users.models import Status
-from secureapi.users.repository import UserRepository, list_people
+from secureapi.users.repository import list_people
 from secureapi.users.service import Registration
 
 _LOCK = 0x5EC0_4EA9_1217
@@ -148,12 +148,6 @@ def make_administrator(given: Mapping[str, str]) -> Administrator:
         remedy = "Enable it with `flask user enable`, or choose other names with SECUREAPI_ADMIN_USERNAME and SECUREAPI_ADMIN_EMAIL."
         raise click.ClickException(f"{problem} {remedy}") from None
     return Administrator(username, email, password=None if file else password, is_new=True)
-
-
-def count_administrators() -> int:
-    """How many active administrators there are."""
-    with service(Database).transaction() as session:
-        return UserRepository(session).count(Role.ADMIN.value)
 
 
 def shown(path: Path) -> str:
