@@ -109,7 +109,7 @@ def _configure(app: Flask, settings: Settings) -> None:
 def _mount(app: Flask, api: OpenApi, settings: Settings) -> None:
     """Every blueprint under /api/v1, and once more without it for clients that follow the seed documents."""
     mounted = (
-        (auth_routes.blueprint, "/auth"),
+        (auth_routes.auth, "/auth"),
         (user_routes.registration, "/auth"),
         (user_routes.blueprint, "/users"),
         (auth_routes.my_credentials, "/users"),

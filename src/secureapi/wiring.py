@@ -3,16 +3,18 @@
 from flask import Flask
 
 from secureapi.auth.access_tokens import AccessTokens
-from secureapi.auth.callers import Callers, bearer_token
+from secureapi.auth.callers import Callers
+from secureapi.auth.door import Door
 from secureapi.auth.keys import KeyRing
 from secureapi.auth.known_callers import KnownCallers
-from secureapi.auth.models import SigningKey
+from secureapi.auth.models import ApiClient, SigningKey
 from secureapi.auth.refresh_tokens import RefreshTokens
 from secureapi.auth.service import Credentials, Sessions, SignIn, Statistics
 from secureapi.auth.service.token_pair import TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database, db, reading_engine
 from secureapi.core.health import Check, HealthChecks
+from secureapi.core.outbox import Outbox
 from secureapi.core.redis import RedisStore
 from secureapi.core.secret_values import SecretBox
 from secureapi.core.services import provide
@@ -26,7 +28,7 @@ from secureapi.settings import Settings
 from secureapi.users.models import User
 from secureapi.users.service import Directory, Profiles, Registration
 
-AUDITED_MODELS = (User, SigningKey)
+AUDITED_MODELS = (User, SigningKey, ApiClient)
 """Every change of a row of these is recorded. Sessions are not among them: each of their changes has an event of its own."""
 
 record_row_changes(AUDITED_MODELS)
@@ -43,6 +45,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     limits = Limits(app, settings)
     hasher = PasswordHasher(settings, secret_box)
     policy = PasswordPolicy(settings.app_name)
+    outbox = Outbox(clock)
     attempts = Attempts(clock=clock, most=settings.max_login_attempts, window=settings.account_lockout)
 
     keys = KeyRing(settings=settings, database=database, secret_box=secret_box, clock=clock, trail=trail)
@@ -79,6 +82,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         ),
         Sessions(
             settings=settings,
+            outbox=outbox,
             database=database,
             clock=clock,
             trail=trail,
@@ -110,4 +114,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     ):
         provide(app, instance)
 
-    return Guard(authenticate=lambda: callers.identify(bearer_token()), limits=limits, trail=trail, database=database)
+    door = Door(callers=callers)
+    guard = Guard(door=door, limits=limits, trail=trail, database=database, clock=clock, max_age=settings.reauthentication_max_age)
+    provide(app, guard)
+    return guard

@@ -44,6 +44,8 @@ def _usual() -> dict[str, Any]:
         "redis_timeout_seconds": 5.0,
         "password_hash_wait_seconds": 30.0,
         "bcrypt_rounds": 4,
+        # A replay is a replay at once; tests of the grace say how long it is.
+        "refresh_reuse_grace_seconds": 0,
         "rate_limit_per_minute": GENEROUS.requests,
         "login_rate_limit": GENEROUS,
         "register_rate_limit": GENEROUS,

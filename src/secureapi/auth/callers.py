@@ -3,10 +3,9 @@
 from contextlib import suppress
 
 import structlog
-from flask import request
 
 from secureapi.auth.access_tokens import AccessTokens, Claims
-from secureapi.auth.errors import TokenMissing, TokenRefused
+from secureapi.auth.errors import TokenRefused
 from secureapi.auth.known_callers import Budget, KnownCallers
 from secureapi.auth.repository import find_state
 from secureapi.core.clock import Clock
@@ -18,7 +17,6 @@ from secureapi.security.permissions import permissions_of
 from secureapi.users.models import Status
 
 _log = structlog.get_logger(__name__)
-_SCHEME = "bearer"
 
 
 class Callers:
@@ -86,21 +84,6 @@ class Callers:
 
     def _note(self, budget: Budget) -> None:
         note(Spent(GENERAL, self._limits.rates[GENERAL], budget.remaining, budget.resets_in, is_exceeded=budget.is_exceeded))
-
-
-def bearer_token() -> str:
-    """The token in the one Authorization header of the request at hand (RFC 6750 section 2.1). Raises `Unauthenticated`.
-
-    Nowhere else is looked: a token in a query string ends up in logs, and one that came twice could be read differently by a
-    proxy in front.
-    """
-    value = request.headers.get("Authorization")
-    if value is None:
-        raise TokenMissing
-    scheme, _, token = value.partition(" ")
-    if scheme.lower() != _SCHEME or not token or "," in value:
-        raise TokenRefused
-    return token
 
 
 def _identity(claims: Claims, role: str) -> Identity:

@@ -1,6 +1,6 @@
 """Why this room refuses."""
 
-from secureapi.core.errors import Denied, Unauthenticated
+from secureapi.core.errors import Conflict, Denied, NotFound, Rejected, Unauthenticated
 
 
 class TokenRefused(Unauthenticated):
@@ -44,3 +44,60 @@ class WrongCurrentPassword(Denied):
 
     code = "wrong_current_password"
     detail = "Current password is incorrect"
+
+
+class AmbiguousCredentials(Rejected):
+    """A header and a cookie, or the same cookie twice: whoever stands in front could read another one than we do."""
+
+    code = "ambiguous_credentials"
+    detail = "More than one credential came with this request. Send one."
+
+
+class CrossSiteRequest(Denied):
+    """A page of another site made the browser send this."""
+
+    code = "cross_site_request"
+    detail = "A request with cookies must come from this site or an allowed origin."
+
+
+class CsrfRefused(Denied):
+    """The token in the header does not belong to the session in the cookie."""
+
+    code = "csrf_failed"
+    detail = "Send the value of the CSRF cookie in the X-CSRF-Token header."
+
+
+class NoSuchSession(NotFound):
+    """No session of this account that is still going on has this id."""
+
+    code = "no_such_session"
+    detail = "There is no such session."
+
+
+class InvalidClient(Unauthenticated):
+    """No client, or the wrong secret (RFC 6749 section 5.2)."""
+
+    code = "invalid_client"
+    detail = "Client authentication failed."
+    challenge = 'Basic realm="secureapi", charset="UTF-8"'
+
+
+class NoSuchKey(NotFound):
+    """No signing key has this id."""
+
+    code = "no_such_key"
+    detail = "There is no such signing key."
+
+
+class NoSuchClient(NotFound):
+    """No client has this id."""
+
+    code = "no_such_client"
+    detail = "There is no such client."
+
+
+class ClientExists(Conflict):
+    """Another client has this id."""
+
+    code = "client_exists"
+    detail = "There is a client with this id already."

@@ -37,4 +37,41 @@ PASSWORD_CHANGE_REFUSED = declare(
 )
 PASSWORD_SET = declare("auth.password.set", "An administrator set a password; all sessions ended.", severity=Severity.WARNING)
 PASSWORD_REHASHED = declare("auth.password.rehashed", "A password that was right was hashed again under the policy in force.")
+SESSION_REVOKED = declare(
+    "auth.session.revoked", "A session was ended by its owner from elsewhere, by an administrator, or by a client (RFC 7009)."
+)
+SESSIONS_REVOKED = declare("auth.sessions.revoked", "All sessions of an account, or all others, were ended. `ended` is how many.")
+SESSION_DISPLACED = declare(
+    "auth.session.displaced", "The oldest session ended because one more than MAX_SESSIONS_PER_USER was opened.", severity=Severity.WARNING
+)
+SESSIONS_READ = declare("auth.sessions.read", "An administrator looked at the sessions of an account.")
+REAUTHENTICATED = declare("auth.reauthentication.succeeded", "Somebody who was signed in proved again who he is.")
+REAUTHENTICATION_REFUSED = declare(
+    "auth.reauthentication.refused",
+    "Somebody who was signed in could not prove who he is: `reason` is wrong_password, locked or changed_meanwhile.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
+CSRF_REFUSED = declare(
+    "auth.csrf.refused",
+    "A request with the cookies of a session came from another site, or without its CSRF token.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
+)
 KEY_CREATED = declare("auth.key.created", "A signing key was made.", severity=Severity.WARNING)
+KEY_ACTIVATED = declare("auth.key.activated", "A signing key began to sign. `reason` is first, age or command.", severity=Severity.WARNING)
+KEY_RETIRING = declare("auth.key.retiring", "A signing key signs no more; what it has signed is still good for the overlap.")
+KEY_RETIRED = declare(
+    "auth.key.retired", "A signing key verifies nothing any more, and its private half was removed.", severity=Severity.WARNING
+)
+CLIENT_CREATED = declare("auth.client.created", "A client for introspection and revocation was added.", severity=Severity.WARNING)
+CLIENT_SECRET_CHANGED = declare(
+    "auth.client.secret_changed", "A client got a new secret; the old one is refused.", severity=Severity.WARNING
+)
+CLIENT_REMOVED = declare("auth.client.removed", "A client was removed.", severity=Severity.WARNING)
+CLIENT_REFUSED = declare(
+    "auth.client.refused",
+    "Somebody failed to prove that he is a client. `client` is a keyed hash of the name that was given.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)

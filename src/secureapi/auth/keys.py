@@ -161,6 +161,7 @@ class KeyRing:
             public_jwk=json.dumps(jwk | {"kid": kid, "use": "sig", "alg": algorithm}),
             phase="active",
             created_at=self._clock.now(),
+            activated_at=self._clock.now(),
         )
 
 

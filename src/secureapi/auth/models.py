@@ -1,6 +1,7 @@
-"""Tables of this room: sessions and signing keys."""
+"""Tables of this room: sessions, signing keys, and the clients that ask about tokens."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -9,6 +10,20 @@ from secureapi.core.database import Base, Moment
 from secureapi.core.identifiers import new_id
 
 _ACTIVE = "phase = 'active'"
+_NEXT = "phase = 'next'"
+
+
+class Phase(StrEnum):
+    """The life of a signing key, in this order and never back."""
+
+    NEXT = "next"
+    """Published, so that every verifier knows it before it signs."""
+    ACTIVE = "active"
+    """Signs; one for each algorithm."""
+    RETIRING = "retiring"
+    """Signs no more; what it has signed is still good."""
+    RETIRED = "retired"
+    """Verifies nothing. Its private half has been removed."""
 
 
 class UserSession(Base):
@@ -51,15 +66,34 @@ class SigningKey(Base):
     """JWK thumbprint (RFC 7638)."""
     algorithm: Mapped[str] = mapped_column(String(16))
     private_key: Mapped[bytes] = mapped_column(LargeBinary)
-    """PKCS 8 in DER, encrypted with a key derived from SECRET_KEY and bound to kid and algorithm."""
+    """PKCS 8 in DER, encrypted with a key derived from KEY_ENCRYPTION_KEY (or SECRET_KEY) and bound to kid and algorithm. Empty once
+    the key is retired."""
     public_jwk: Mapped[str] = mapped_column(String(2048))
     """The public half as JSON (RFC 7517)."""
     phase: Mapped[str] = mapped_column(String(16))
-    """`next`, `active`, `retiring` or `retired`."""
+    """A `Phase`."""
     created_at: Mapped[datetime] = mapped_column(Moment)
+    activated_at: Mapped[datetime | None] = mapped_column(Moment)
+    """Since when it signs. Its age, for rotation, counts from here."""
+    verifies_until: Mapped[datetime | None] = mapped_column(Moment)
+    """When a retiring key is over, whether or not anybody has come by to retire it."""
     retired_at: Mapped[datetime | None] = mapped_column(Moment)
 
     __table_args__ = (
         # Whichever of several workers is first makes the key; the others take it.
         Index("uq_signing_keys_active", "algorithm", unique=True, postgresql_where=text(_ACTIVE), sqlite_where=text(_ACTIVE)),
+        Index("uq_signing_keys_next", "algorithm", unique=True, postgresql_where=text(_NEXT), sqlite_where=text(_NEXT)),
     )
+
+
+class ApiClient(Base):
+    """A service that may ask whether a token is good (RFC 7662), or that a token be revoked (RFC 7009)."""
+
+    __tablename__ = "clients"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """The `client_id`, chosen by whoever adds it."""
+    description: Mapped[str] = mapped_column(String(200))
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """SHA-256 of the secret, which has 256 random bits, so that a slow hash would protect nothing."""
+    created_at: Mapped[datetime] = mapped_column(Moment)

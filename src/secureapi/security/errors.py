@@ -1,6 +1,6 @@
 """Why this room refuses."""
 
-from secureapi.core.errors import Denied, Rejected, TooMany, Unavailable
+from secureapi.core.errors import Denied, Rejected, TooMany, Unauthenticated, Unavailable
 
 
 class InsufficientPermission(Denied):
@@ -15,6 +15,23 @@ class UndeclaredEndpoint(Denied):
 
     code = "undeclared_endpoint"
     detail = "Nobody may use this address."
+
+
+class StepUpRequired(Unauthenticated):
+    """Signed in, but too long ago for what is asked (RFC 9470 section 3)."""
+
+    code = "insufficient_user_authentication"
+    detail = "Prove again who you are: POST /auth/reauthenticate."
+
+    def __init__(self, *, max_age: int) -> None:
+        super().__init__()
+        self.max_age = max_age
+        """Seconds."""
+
+    @property
+    def challenge(self) -> str:  # type: ignore[override]
+        said = 'error_description="A more recent sign-in is required."'
+        return f'Bearer error="{self.code}", {said}, max_age={self.max_age}'
 
 
 class RateLimited(TooMany):

@@ -5,18 +5,21 @@ Three depths: the guard refuses such an endpoint, `create_app()` refuses to star
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from flask import Flask, current_app, g, request
 
 from secureapi.core.bodies import refuse_oversized
+from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.declarations import View, declare, declared
 from secureapi.core.errors import Fault, Invalid, Unauthenticated
 from secureapi.core.requests import current_client
 from secureapi.core.strict_json import pointer_token
-from secureapi.security.errors import InsufficientPermission, UndeclaredEndpoint
+from secureapi.security.errors import InsufficientPermission, StepUpRequired, UndeclaredEndpoint
 from secureapi.security.events import ACCESS_DENIED
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, UNLIMITED, Limits, limit_of
@@ -24,8 +27,17 @@ from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
 
 _log = structlog.get_logger(__name__)
-Authenticate = Callable[[], Identity]
-"""Proves who is calling, counts the request for him, or raises `Unauthenticated`."""
+Proved = TypeVar("Proved")
+
+
+class Door(Protocol):
+    """Proves who stands before it. The room `auth` builds it."""
+
+    def caller(self, *, or_by_refresh_cookie: bool = False) -> Identity:
+        """Who is calling, with the request counted for him. Raises `Unauthenticated`."""
+
+    def client(self) -> str:
+        """The id of the service that is calling. Raises `Unauthenticated`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +46,15 @@ class Access:
 
     is_public: bool = False
     is_any_caller: bool = False
+    is_client: bool = False
+    """Services with a name and a secret, not people."""
     permissions: frozenset[Permission] = frozenset()
 
     def __str__(self) -> str:
         if self.is_public:
             return "public"
+        if self.is_client:
+            return "client"
         return "any caller" if self.is_any_caller else " and ".join(sorted(self.permissions)) or "nobody"
 
 
@@ -57,6 +73,21 @@ def requires(*permissions: Permission) -> Callable[[View], View]:
     return lambda view: declare(view, "access", Access(permissions=frozenset(permissions)))
 
 
+def for_clients(view: View) -> View:
+    """Services that have proved their name and secret may enter (`flask client add`)."""
+    return declare(view, "access", Access(is_client=True))
+
+
+def or_by_refresh_cookie(view: View) -> View:
+    """Let somebody in whose access token is over, if the cookie with the refresh token of a living session is there: to sign out."""
+    return declare(view, "or_by_refresh_cookie", value=True)
+
+
+def recently_authenticated(view: View) -> View:
+    """Ask for a recent proof of who is calling (RFC 9470): for what is dangerous. A token that was only refreshed is not recent."""
+    return declare(view, "is_dangerous", value=True)
+
+
 def access_of(view: Callable[..., Any] | None) -> Access | None:
     """What an endpoint declares, or None."""
     access: Access | None = declared(view, "access")
@@ -71,8 +102,10 @@ def undeclared_endpoints(app: Flask) -> list[str]:
 class Guard:
     """Stands before every endpoint of one application."""
 
-    def __init__(self, *, authenticate: Authenticate, limits: Limits, trail: Trail, database: Database) -> None:
-        self._authenticate = authenticate
+    def __init__(self, *, door: Door, limits: Limits, trail: Trail, database: Database, clock: Clock, max_age: timedelta) -> None:
+        self._door = door
+        self._clock = clock
+        self._max_age = int(max_age.total_seconds())
         self._limits = limits
         self._trail = trail
         self._database = database
@@ -90,8 +123,11 @@ class Guard:
             limit = limit_of(view)
             if limit:
                 self._limits.spend(limit, current_client().address)
+        elif access.is_client:
+            g.client_id = self._proved(self._door.client)
+            self._limits.spend(limit_of(view), f"client:{g.client_id}")
         else:
-            self._let_in(access)
+            self._let_in(access, view)
             if limit_of(view) not in {GENERAL, UNLIMITED}:
                 self._limits.spend(limit_of(view), f"user:{g.identity.user_id}")
         refuse_oversized(request)
@@ -100,15 +136,25 @@ class Guard:
                 faults=[Fault(f"/{pointer_token(k)}", "unknown_parameter", "This parameter is not known here.") for k in request.args]
             )
 
-    def _let_in(self, access: Access) -> None:
+    def _proved(self, prove: Callable[[], Proved]) -> Proved:
         try:
-            identity = self._authenticate()
+            return prove()
         except Unauthenticated:
             # Guessing tokens costs the guesser his address's budget.
             self._limits.spend(GENERAL, current_client().address)
             raise
+
+    def require_recent(self, identity: Identity) -> None:
+        """Raise `StepUpRequired` unless this caller proved who he is a short while ago."""
+        if identity.authenticated_at + self._max_age < self._clock.now().timestamp():
+            raise StepUpRequired(max_age=self._max_age)
+
+    def _let_in(self, access: Access, view: Callable[..., Any]) -> None:
+        identity = self._proved(partial(self._door.caller, or_by_refresh_cookie=declared(view, "or_by_refresh_cookie", default=False)))
         g.identity = identity
         if access.is_any_caller or (access.permissions and access.permissions <= identity.permissions):
+            if declared(view, "is_dangerous"):
+                self.require_recent(identity)
             return
         client = current_client()
         with self._database.transaction(client) as session:

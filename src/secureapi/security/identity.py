@@ -24,6 +24,9 @@ class Identity:
     methods: tuple[str, ...]
     """How he proved it (`amr`, RFC 8176)."""
 
+    comes_by_cookie: bool = False
+    """Whether a browser sent the token by itself, so that answers go back the same way."""
+
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
 

@@ -65,6 +65,7 @@ def rates_of(settings: Settings) -> dict[str, Rate]:
         "login": settings.login_rate_limit,
         "register": settings.register_rate_limit,
         "refresh": settings.refresh_rate_limit,
+        "client": settings.client_rate_limit,
         "profile": settings.profile_rate_limit,
     }
 

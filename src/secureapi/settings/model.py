@@ -79,6 +79,13 @@ class Settings:
         group="Secrets",
         secret=True,
     )
+    key_encryption_key: str = setting(
+        "",
+        "Encrypts the signing keys in the database, so that SECRET_KEY can be changed without losing them. At least 32 characters. "
+        "Losing or changing it makes new signing keys. Empty: derived from SECRET_KEY.",
+        group="Secrets",
+        secret=True,
+    )
     password_pepper: str = setting(
         "",
         "Mixed into every password hash and kept outside the database, so that a stolen table alone cannot be attacked. At least 32 "
@@ -173,12 +180,37 @@ class Settings:
         most=365,
     )
     refresh_reuse_grace_seconds: int = setting(
-        0,
+        10,
         "For so long after a rotation the used refresh token gives the very same successor again (a lost answer, two browser tabs). "
-        "0: any reuse closes the session at once.",
+        "It does not slide. 0: any reuse closes the session at once.",
         group="Tokens",
         least=0,
         most=60,
+    )
+    max_sessions_per_user: int = setting(
+        50, "How many sessions one account may have at a time. One more ends the oldest.", group="Tokens", least=1, most=10_000
+    )
+    reauthentication_max_age_minutes: int = setting(
+        10,
+        "How long ago somebody may have proved who he is for what is dangerous (a new password or address): after that the endpoint asks "
+        "for `POST /auth/reauthenticate` first (RFC 9470).",
+        group="Tokens",
+        least=1,
+        most=1440,
+    )
+    signing_key_rotation_days: int = setting(
+        90,
+        "How old the signing key gets before the next one takes its place, in days. 0: only `flask jwt keys rotate` changes it.",
+        group="Tokens",
+        least=0,
+        most=3650,
+    )
+    signing_key_overlap_hours: int = setting(
+        24,
+        "How long a key that signs no more still verifies, in hours: longer than any access token lives and any verifier caches our keys.",
+        group="Tokens",
+        least=1,
+        most=720,
     )
     secure_cookies: bool = setting(True, "Whether cookies are only sent over https. May be off in development only.", group="Tokens")
 
@@ -228,6 +260,7 @@ class Settings:
     login_rate_limit: Rate = setting(Rate(5, 60), "Logins for each address.", group="Limits", parse=values.rate)
     register_rate_limit: Rate = setting(Rate(3, 60), "Registrations for each address.", group="Limits", parse=values.rate)
     refresh_rate_limit: Rate = setting(Rate(30, 60), "Refreshes for each address.", group="Limits", parse=values.rate)
+    client_rate_limit: Rate = setting(Rate(600, 60), "Introspections and revocations for each client.", group="Limits", parse=values.rate)
     profile_rate_limit: Rate = setting(
         Rate(30, 60),
         "Changes of one's own account, for each user: asking for taken names tells who has an account.",
@@ -301,6 +334,14 @@ class Settings:
     @property
     def session_lifetime(self) -> timedelta:
         return timedelta(days=self.session_lifetime_days)
+
+    @property
+    def reauthentication_max_age(self) -> timedelta:
+        return timedelta(minutes=self.reauthentication_max_age_minutes)
+
+    @property
+    def signing_key_overlap(self) -> timedelta:
+        return timedelta(hours=self.signing_key_overlap_hours)
 
     @property
     def account_lockout(self) -> timedelta:

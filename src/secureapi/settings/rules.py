@@ -64,9 +64,13 @@ def _is_random(name: str, settings: Settings) -> Iterator[str]:
 
 
 def _secrets_differ(settings: Settings) -> Iterator[str]:
-    secrets = [value for value in (settings.secret_key, settings.jwt_secret_key, settings.password_pepper) if value]
+    purposes = (settings.secret_key, settings.jwt_secret_key, settings.key_encryption_key, settings.password_pepper)
+    secrets = [value for value in purposes if value]
     if len(set(secrets)) < len(secrets):
-        yield "SECRET_KEY: is used for more than one purpose; give SECRET_KEY, JWT_SECRET_KEY and PASSWORD_PEPPER a value each"
+        yield (
+            "SECRET_KEY: is used for more than one purpose; give SECRET_KEY, JWT_SECRET_KEY, KEY_ENCRYPTION_KEY and PASSWORD_PEPPER "
+            "a value each"
+        )
 
 
 def _hs256_has_a_secret(settings: Settings) -> Iterator[str]:
@@ -145,6 +149,11 @@ def _refresh_tokens_outlast_access_tokens(settings: Settings) -> Iterator[str]:
         yield "ACCESS_TOKEN_EXPIRE_MINUTES: must not be longer than REFRESH_TOKEN_EXPIRE_DAYS"
 
 
+def _old_keys_outlast_their_tokens(settings: Settings) -> Iterator[str]:
+    if settings.signing_key_overlap < settings.access_token_lifetime:
+        yield "SIGNING_KEY_OVERLAP_HOURS: must not be shorter than ACCESS_TOKEN_EXPIRE_MINUTES"
+
+
 def _contact_is_an_address(settings: Settings) -> Iterator[str]:
     contact = settings.security_contact
     if contact and not re.fullmatch(r"(mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+?[0-9-]+)", contact):
@@ -155,6 +164,7 @@ def _contact_is_an_address(settings: Settings) -> Iterator[str]:
 _RULES: tuple[Rule, ...] = (
     partial(_is_random, "secret_key"),
     partial(_is_random, "jwt_secret_key"),
+    partial(_is_random, "key_encryption_key"),
     partial(_is_random, "password_pepper"),
     _secrets_differ,
     _hs256_has_a_secret,
@@ -170,5 +180,6 @@ _RULES: tuple[Rule, ...] = (
     _cors_is_narrow,
     _sessions_outlast_refresh_tokens,
     _refresh_tokens_outlast_access_tokens,
+    _old_keys_outlast_their_tokens,
     _contact_is_an_address,
 )

@@ -1,9 +1,11 @@
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from flask import Flask, g
 
 from secureapi.auth.errors import TokenMissing, TokenRefused
+from secureapi.core.clock import SystemClock
 from secureapi.core.declarations import declare
 from secureapi.core.problems import init_problems
 from secureapi.security.errors import RateLimited
@@ -57,13 +59,18 @@ class House:
         self.app = Flask("guarded")
         self.app.config["MAX_BODY_BYTES"] = 100
         init_problems(self.app)
-        self.limits, self.diary, self.caller, self.entered = Counter(), Diary(), TokenMissing(), []
-        self.app.before_request(Guard(authenticate=self._authenticate, limits=self.limits, trail=self.diary, database=self.diary).admit)
+        self.limits, self.diary, self.who, self.entered = Counter(), Diary(), TokenMissing(), []
+        self.app.before_request(self._guard().admit)
 
-    def _authenticate(self):
-        if isinstance(self.caller, Exception):
-            raise self.caller
-        return self.caller
+    def _guard(self):
+        return Guard(
+            door=self, limits=self.limits, trail=self.diary, database=self.diary, clock=SystemClock(), max_age=timedelta(minutes=10)
+        )
+
+    def caller(self, *, or_by_refresh_cookie=False):
+        if isinstance(self.who, Exception):
+            raise self.who
+        return self.who
 
     def view(self, path, *declarations, methods=("GET", "POST")):
         def endpoint():
@@ -122,7 +129,7 @@ def test_a_stranger_enters_what_is_public_and_nothing_else(house):
     ],
 )
 def test_a_caller_enters_where_his_role_holds_every_permission(house, role, entered):
-    house.caller = identity_of(role)
+    house.who = identity_of(role)
     for path in ("/me", "/users", "/both", "/nobody", "/empty"):
         assert house.ask(path).status_code == (200 if path in entered else 403)
     assert house.entered == entered
@@ -131,14 +138,14 @@ def test_a_caller_enters_where_his_role_holds_every_permission(house, role, ente
 @pytest.mark.parametrize("role", ["viewer", "admin"])
 @pytest.mark.parametrize("path", ["/nobody", "/empty"])
 def test_an_empty_set_of_permissions_means_nobody(house, role, path):
-    house.caller = identity_of(role)
+    house.who = identity_of(role)
     assert house.ask(path).status_code == 403
     assert house.entered == []
 
 
 @pytest.mark.parametrize("caller", [TokenMissing(), identity_of("admin")])
 def test_an_endpoint_that_declares_nothing_lets_nobody_in(house, caller):
-    house.caller = caller
+    house.who = caller
     answer = house.ask("/undeclared")
     assert (answer.status_code, answer.json["code"]) == (403, "undeclared_endpoint")
     assert house.entered == []
@@ -149,7 +156,7 @@ def test_endpoints_that_declare_nothing_are_found(house):
 
 
 def test_a_refusal_is_committed_before_it_is_told(house):
-    house.caller = identity_of("user")
+    house.who = identity_of("user")
     house.ask("/users", method="POST")
     ((happened, details),) = house.diary.committed
     assert happened is ACCESS_DENIED
@@ -161,13 +168,13 @@ def test_a_refusal_that_cannot_be_kept_lets_nobody_in(house, monkeypatch):
         raise RuntimeError
 
     monkeypatch.setattr(house.diary, "record", broken)
-    house.caller = identity_of("user")
+    house.who = identity_of("user")
     assert house.ask("/users").status_code == 500
     assert house.entered == []
 
 
 def test_who_was_let_in_is_known_to_the_view(house):
-    house.caller = identity_of("user")
+    house.who = identity_of("user")
     seen = []
     house.view("/who", signed_in, lambda view: lambda: seen.append(g.identity) or "")
     house.app.view_functions["/who"] = signed_in(lambda: seen.append(g.identity) or "")
@@ -176,7 +183,7 @@ def test_who_was_let_in_is_known_to_the_view(house):
 
 
 def test_a_guesser_of_tokens_pays_with_the_budget_of_his_address(house):
-    house.caller = TokenRefused()
+    house.who = TokenRefused()
     house.ask("/me", environ_overrides={"REMOTE_ADDR": "192.0.2.7"})
     assert house.limits.spent == [(GENERAL, "192.0.2.7")]
     house.limits.refuses.add(GENERAL)
@@ -196,7 +203,7 @@ def test_a_limit_that_is_used_up_keeps_the_view_from_running(house):
 
 
 def test_a_caller_spends_a_limit_of_his_own_where_the_endpoint_names_one(house):
-    house.caller = identity_of("user")
+    house.who = identity_of("user")
     house.ask("/me")
     assert house.limits.spent == []
     house.ask("/mine")
@@ -204,7 +211,7 @@ def test_a_caller_spends_a_limit_of_his_own_where_the_endpoint_names_one(house):
 
 
 def test_an_endpoint_for_callers_may_be_without_a_limit(house):
-    house.caller = identity_of("user")
+    house.who = identity_of("user")
     assert house.ask("/status").status_code == 200
 
 

@@ -12,6 +12,7 @@ from secureapi.auth.service.token_pair import TokenPair, TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.errors import Unauthenticated
+from secureapi.core.outbox import Outbox
 from secureapi.core.requests import Client
 from secureapi.security.events import EventType
 from secureapi.security.identity import Identity
@@ -31,6 +32,7 @@ class Sessions:
         database: Database,
         clock: Clock,
         trail: Trail,
+        outbox: Outbox,
         refresh_tokens: RefreshTokens,
         token_pairs: TokenPairs,
         callers: Callers,
@@ -40,6 +42,7 @@ class Sessions:
         self._database = database
         self._clock = clock
         self._trail = trail
+        self._outbox = outbox
         self._refresh_tokens = refresh_tokens
         self._token_pairs = token_pairs
         self._callers = callers
@@ -77,6 +80,7 @@ class Sessions:
             refusal = self._refusal(family, user, token, now)
             if isinstance(refusal, RefreshReused):
                 SessionRepository(session).end(family.id, reason="reuse", now=now)
+                self._outbox.add(session, "mail.refresh_reused", user_id=user.id, session_id=family.id, address=client.address)
             self._trail.record(session, _happened(refusal), client=client, subject_id=user.id, session_id=family.id)
         if isinstance(refusal, RefreshReused):
             self._callers.session_ended(user.id, family.id)

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from secureapi.core.schemas import ANYTHING, Message, MomentField, Password, StrictSchema, Text
+from secureapi.core.schemas import ANYTHING, Message, Password, StrictSchema, Text
 
 _LOGIN_LENGTH = 320
 
@@ -57,15 +57,3 @@ class LoggedOutResponse(MessageResponse):
     """What ended."""
 
     sessions_ended = fields.Integer(required=True)
-
-
-class FiguresResponse(StrictSchema):
-    """One look at the whole house."""
-
-    users = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True, metadata={"description": "Accounts by status."})
-    roles = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True, metadata={"description": "Active accounts by role."})
-    active_sessions = fields.Integer(required=True)
-    events_24h = fields.Dict(
-        keys=fields.String(), values=fields.Integer(), required=True, metadata={"description": "Events of the last day by severity."}
-    )
-    taken_at = MomentField(required=True)

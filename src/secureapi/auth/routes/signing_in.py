@@ -2,30 +2,25 @@
 
 from typing import Any
 
-from secureapi.auth.schemas import (
+from secureapi.auth.routes.blueprints import auth, my_credentials
+from secureapi.auth.schemas.signing_in import (
     ChangePasswordRequest,
-    FiguresResponse,
     LoggedOutResponse,
     LoginRequest,
     MessageResponse,
     RefreshRequest,
     TokenPairResponse,
 )
-from secureapi.auth.service import Credentials, Sessions, SignIn, Statistics
-from secureapi.core.api import Blueprint, accepts, returns
+from secureapi.auth.service import Credentials, Sessions, SignIn
+from secureapi.core.api import accepts, returns
 from secureapi.core.requests import current_client
 from secureapi.core.services import service
-from secureapi.security.guard import public, requires, signed_in
+from secureapi.security.guard import public, signed_in
 from secureapi.security.identity import current_identity
 from secureapi.security.limits import limited
-from secureapi.security.permissions import Permission
-
-blueprint = Blueprint("auth", __name__, description="Signing in, staying signed in, and signing out.")
-administration = Blueprint("admin", __name__, description="Figures for administrators.")
-my_credentials = Blueprint("my-credentials", __name__, description="One's own password.")
 
 
-@blueprint.post("/login")
+@auth.post("/login")
 @public
 @limited("login")
 @accepts(LoginRequest, form=True, example={"email": "john@example.com", "password": "Tall-Trees-42!"})
@@ -39,7 +34,7 @@ def log_in(credentials: dict[str, Any]) -> Any:
     return service(SignIn).log_in(login=login, password=credentials["password"], client=current_client())
 
 
-@blueprint.post("/refresh")
+@auth.post("/refresh")
 @public
 @limited("refresh")
 @accepts(RefreshRequest)
@@ -53,7 +48,7 @@ def refresh(presented: dict[str, Any]) -> Any:
     return service(Sessions).refresh(**presented, client=current_client())
 
 
-@blueprint.post("/logout")
+@auth.post("/logout")
 @signed_in
 @returns(MessageResponse)
 def log_out() -> Any:
@@ -62,7 +57,7 @@ def log_out() -> Any:
     return {"message": "Successfully logged out"}
 
 
-@blueprint.post("/logout-all")
+@auth.post("/logout-all")
 @signed_in
 @returns(LoggedOutResponse)
 def log_out_everywhere() -> Any:
@@ -71,7 +66,7 @@ def log_out_everywhere() -> Any:
     return {"message": "Successfully logged out everywhere", "sessions_ended": ended}
 
 
-@blueprint.post("/change-password")
+@auth.post("/change-password")
 @my_credentials.post("/me/change-password")
 @signed_in
 @accepts(ChangePasswordRequest)
@@ -80,11 +75,3 @@ def change_password(passwords: dict[str, Any]) -> Any:
     """Change one's own password. Every other session ends."""
     service(Credentials).change_password(**passwords, caller=current_identity(), client=current_client())
     return {"message": "Password changed successfully"}
-
-
-@administration.get("/stats")
-@requires(Permission.ADMIN_READ)
-@returns(FiguresResponse)
-def read_figures() -> Any:
-    """How many accounts and sessions there are, and how many events the last day had."""
-    return service(Statistics).figures()

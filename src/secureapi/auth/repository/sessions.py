@@ -1,4 +1,4 @@
-"""Every query on sessions and signing keys."""
+"""Every query on sessions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from secureapi.auth.models import SigningKey, UserSession
+from secureapi.auth.models import UserSession
 from secureapi.core.database import table_of
 from secureapi.users.models import Status, User
 
@@ -110,19 +110,3 @@ class SessionRepository:
         if except_id:
             statement = statement.where(_S.id != except_id)
         return self._session.connection().execute(statement.values(ended_at=now, end_reason=reason)).rowcount
-
-
-class KeyRepository:
-    """Signing keys inside a transaction."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def add(self, key: SigningKey) -> None:
-        self._session.add(key)
-        self._session.flush()
-
-    def list_usable(self) -> list[SigningKey]:
-        """Every key that may still sign or verify, oldest first."""
-        statement = select(SigningKey).where(SigningKey.phase != "retired").order_by(SigningKey.created_at, SigningKey.kid)
-        return list(self._session.scalars(statement))
