@@ -10,6 +10,7 @@ from flask_migrate import Migrate
 from werkzeug.routing import BaseConverter, ValidationError
 
 from secureapi.auth import routes as auth_routes
+from secureapi.auth.routes.well_known import well_known_blueprint
 from secureapi.cli import register_commands
 from secureapi.core.clock import Clock, SystemClock
 from secureapi.core.database import db, engine_options
@@ -61,6 +62,7 @@ def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint,
     _mount(app, api, settings)
     app.register_blueprint(probes.blueprint)
     app.register_blueprint(pages_blueprint(settings, api, talisman))
+    app.register_blueprint(well_known_blueprint(settings, api=API))
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
 
@@ -113,6 +115,7 @@ def _mount(app: Flask, api: OpenApi, settings: Settings) -> None:
         (user_routes.registration, "/auth"),
         (user_routes.blueprint, "/users"),
         (auth_routes.my_credentials, "/users"),
+        (auth_routes.people, "/users"),
         (security_routes.blueprint, "/security"),
         (auth_routes.administration, "/admin"),
     )

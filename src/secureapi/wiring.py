@@ -4,12 +4,26 @@ from flask import Flask
 
 from secureapi.auth.access_tokens import AccessTokens
 from secureapi.auth.callers import Callers
+from secureapi.auth.client_authentication import ClientAuthentication
+from secureapi.auth.cookies import Cookies
 from secureapi.auth.door import Door
+from secureapi.auth.holders import Holders
 from secureapi.auth.keys import KeyRing
 from secureapi.auth.known_callers import KnownCallers
 from secureapi.auth.models import ApiClient, SigningKey
+from secureapi.auth.own_pages import OwnPages
 from secureapi.auth.refresh_tokens import RefreshTokens
-from secureapi.auth.service import Credentials, Sessions, SignIn, Statistics
+from secureapi.auth.service import (
+    Clients,
+    Credentials,
+    Introspection,
+    LivingSessions,
+    Reauthentication,
+    Sessions,
+    SignIn,
+    SigningKeys,
+    Statistics,
+)
 from secureapi.auth.service.token_pair import TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database, db, reading_engine
@@ -42,7 +56,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     redis = RedisStore(settings) if settings.redis_url else None
 
     trail = Trail(clock)
-    limits = Limits(app, settings)
+    limits = Limits(app, settings, redis)
     hasher = PasswordHasher(settings, secret_box)
     policy = PasswordPolicy(settings.app_name)
     outbox = Outbox(clock)
@@ -52,7 +66,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     access_tokens = AccessTokens(app, settings, keys)
     refresh_tokens = RefreshTokens(secret_box)
     token_pairs = TokenPairs(settings=settings, clock=clock, access_tokens=access_tokens)
-    known = KnownCallers(redis, settings.api_rate_limit) if redis else None
+    known = KnownCallers(redis, settings.api_rate_limit, most_held=max(1, settings.web_threads // 4)) if redis else None
     callers = Callers(database=database, clock=clock, tokens=access_tokens, limits=limits, known=known)
 
     checks = [Check("database", database.ping, is_vital=True)]
@@ -79,6 +93,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
             attempts=attempts,
             refresh_tokens=refresh_tokens,
             token_pairs=token_pairs,
+            callers=callers,
         ),
         Sessions(
             settings=settings,
@@ -99,6 +114,25 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
             attempts=attempts,
             callers=callers,
         ),
+        Reauthentication(
+            database=database,
+            clock=clock,
+            trail=trail,
+            hasher=hasher,
+            attempts=attempts,
+            token_pairs=token_pairs,
+        ),
+        LivingSessions(database=database, clock=clock, trail=trail, callers=callers),
+        Clients(database=database, clock=clock, trail=trail),
+        Introspection(
+            settings=settings,
+            database=database,
+            clock=clock,
+            trail=trail,
+            access_tokens=access_tokens,
+            refresh_tokens=refresh_tokens,
+            callers=callers,
+        ),
         Registration(
             database=database,
             clock=clock,
@@ -110,11 +144,26 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         Directory(database=database, trail=trail),
         Profiles(database=database, clock=clock, trail=trail),
         Statistics(database=database, clock=clock),
+        SigningKeys(settings=settings, database=database, keys=keys),
         EventReader(database=database, clock=clock, trail=trail),
     ):
         provide(app, instance)
 
-    door = Door(callers=callers)
+    cookies = Cookies(settings=settings)
+    own_pages = OwnPages(settings=settings, secret_box=secret_box)
+    holders = Holders(settings=settings, database=database, clock=clock, refresh_tokens=refresh_tokens)
+    clients = ClientAuthentication(database=database, trail=trail, secret_box=secret_box, limits=limits)
+    door = Door(
+        callers=callers,
+        clients=clients,
+        cookies=cookies,
+        own_pages=own_pages,
+        holders=holders,
+        limits=limits,
+        database=database,
+        trail=trail,
+    )
     guard = Guard(door=door, limits=limits, trail=trail, database=database, clock=clock, max_age=settings.reauthentication_max_age)
-    provide(app, guard)
+    for entrance in (cookies, own_pages, door, guard):
+        provide(app, entrance)
     return guard

@@ -69,7 +69,7 @@ class Live:
         return self.server.log()
 
     def close(self) -> None:
-        self.stop()
+        self.server.kill()
         self.house.close()
 
     def request(

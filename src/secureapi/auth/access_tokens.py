@@ -46,6 +46,8 @@ class Claims:
     role: str
     authenticated_at: int
     methods: tuple[str, ...]
+    issued_at: int
+    not_before: int
     expires_at: int
     key_id: str
     """The key that signed it: what it has signed ends with it."""
@@ -165,6 +167,8 @@ def _claims_of(payload: dict[str, Any], *, key_id: str, longest: int) -> Claims:
         role=words["role"],
         authenticated_at=moments["auth_time"],
         methods=tuple(str(method) for method in methods),
+        issued_at=moments["iat"],
+        not_before=moments["nbf"],
         expires_at=moments["exp"],
         key_id=key_id,
     )

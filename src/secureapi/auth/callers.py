@@ -6,8 +6,8 @@ import structlog
 
 from secureapi.auth.access_tokens import AccessTokens, Claims
 from secureapi.auth.errors import TokenRefused
-from secureapi.auth.known_callers import Budget, KnownCallers
-from secureapi.auth.repository import find_state
+from secureapi.auth.known_callers import Budget, KnownCallers, Sighting
+from secureapi.auth.repository import STATE
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.redis import RedisAway
@@ -42,31 +42,30 @@ class Callers:
             except RedisAway:
                 _log.debug("callers.without_redis")
         if sighting is None:
-            role = self._role_now(claims, epoch=None)
+            role = self._role_now(claims, None)
             # Redis was just found away: waiting for it once more would double what the caller waits.
             self._limits.spend(GENERAL, f"user:{claims.user_id}", alone=self._known is not None)
             return _identity(claims, role)
         if sighting.has_ended or sighting.budget is None:
             raise TokenRefused
         self._note(sighting.budget)
-        return _identity(claims, sighting.role or self._role_now(claims, epoch=sighting.epoch))
+        return _identity(claims, sighting.role or self._role_now(claims, sighting))
 
     def session_ended(self, user_id: str, session_id: str) -> None:
-        """Make the end of a session known to every worker, after it was committed and before it is answered."""
+        """Make the end of a session known to every worker, after it was committed and before it is answered. May hold, or `Unavailable`."""
         if self._known:
             self._known.end(user_id, session_id)
 
     def user_changed(self, user_id: str) -> None:
-        """Make it known that something about a user or his sessions has changed, after it was committed."""
+        """Make it known that something about a user or his sessions has changed, likewise."""
         if self._known:
             self._known.change(user_id)
 
-    def _role_now(self, claims: Claims, *, epoch: str | None) -> str:
+    def _role_now(self, claims: Claims, sighting: Sighting | None) -> str:
         """The role of the owner of a living session, from the database. Raises `TokenRefused`."""
-        with self._database.reading() as connection:
-            state = find_state(connection, claims.session_id)
+        state = self._database.run(STATE, session_id=claims.session_id)
         if state is None or state.user_id != claims.user_id or state.ended_at is not None or state.status != Status.ACTIVE:
-            if self._known and epoch is not None:
+            if self._known and sighting:
                 # So that a token that is dead for long does not cost a query, and its owner's budget, each time.
                 with suppress(RedisAway):
                     self._known.remember_end(claims.user_id, claims.session_id)
@@ -74,9 +73,9 @@ class Callers:
         until = min(state.expires_at, state.idle_expires_at)
         if until <= self._clock.now():
             raise TokenRefused
-        if self._known and epoch is not None:
+        if self._known and sighting:
             try:
-                self._known.keep(claims.user_id, claims.session_id, epoch=epoch, role=state.role, until=until.timestamp())
+                self._known.keep(claims.user_id, claims.session_id, sighting=sighting, role=state.role, until=until.timestamp())
             except RedisAway:
                 _log.debug("callers.not_kept")
         role: str = state.role

@@ -1,27 +1,150 @@
 """What a request brings to prove who is calling: the one place that looks for credentials in a request."""
 
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
 from flask import request
 
 from secureapi.auth.callers import Callers
-from secureapi.auth.errors import TokenMissing, TokenRefused
+from secureapi.auth.client_authentication import ClientAuthentication
+from secureapi.auth.cookies import Brought, Cookies
+from secureapi.auth.errors import AmbiguousCredentials, CrossSiteRequest, RefreshRefused, TokenMissing, TokenRefused
+from secureapi.auth.events import CSRF_REFUSED
+from secureapi.auth.holders import Holders
+from secureapi.auth.own_pages import OwnPages
+from secureapi.core.database import Database
+from secureapi.core.errors import Denied, Fault, Invalid, Unauthenticated
+from secureapi.core.requests import current_client
 from secureapi.security.identity import Identity
+from secureapi.security.limits import GENERAL, Limits
+from secureapi.security.trail import Trail
 
 _SCHEME = "bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedRefresh:
+    """A refresh token, and how it came."""
+
+    token: str = field(repr=False)
+    comes_by_cookie: bool = False
+    csrf_token: str = field(default="", repr=False)
+    """The one that came with the cookie, good for its session."""
 
 
 class Door:
     """Takes credentials from the request at hand to those who can judge them. See `secureapi.security.guard.Door`."""
 
-    def __init__(self, *, callers: Callers) -> None:
+    def __init__(
+        self,
+        *,
+        callers: Callers,
+        clients: ClientAuthentication,
+        cookies: Cookies,
+        own_pages: OwnPages,
+        holders: Holders,
+        limits: Limits,
+        database: Database,
+        trail: Trail,
+    ) -> None:
         self._callers = callers
+        self._clients = clients
+        self._cookies = cookies
+        self._own_pages = own_pages
+        self._holders = holders
+        self._limits = limits
+        self._database = database
+        self._trail = trail
 
     def caller(self, *, or_by_refresh_cookie: bool = False) -> Identity:
-        """Who is calling. Raises `Unauthenticated`."""
-        return self._callers.identify(bearer_token())
+        """Who is calling. Raises `Unauthenticated`, `AmbiguousCredentials`, and `Denied` where another site has sent the request."""
+        if "HTTP_COOKIE" not in request.environ:
+            return self._callers.identify(bearer_token())
+        brought = self._cookies.brought()
+        if not brought.has_token:
+            return self._callers.identify(bearer_token())
+        if "HTTP_AUTHORIZATION" in request.environ:
+            raise AmbiguousCredentials
+        try:
+            identity = self._by_cookie(brought, or_by_refresh_cookie=or_by_refresh_cookie)
+        except Unauthenticated:
+            if or_by_refresh_cookie:
+                self._forget_cookies()
+            raise
+        try:
+            self._own_pages.refuse_unproved(identity.session_id, brought.csrf)
+        except Denied as refusal:
+            self._remember(refusal, identity)
+            raise
+        return identity
+
+    def _by_cookie(self, brought: Brought, *, or_by_refresh_cookie: bool) -> Identity:
+        can_refresh = or_by_refresh_cookie and brought.refresh is not None
+        if brought.access is not None:
+            try:
+                return replace(self._callers.identify(brought.access), comes_by_cookie=True)
+            except Unauthenticated:
+                if not can_refresh:
+                    raise
+        if not can_refresh or brought.refresh is None:
+            raise TokenMissing
+        identity = self._holders.identify(brought.refresh)
+        self._limits.spend(GENERAL, f"user:{identity.user_id}")
+        return identity
+
+    def _forget_cookies(self) -> None:
+        """Whoever signs out leaves a clean browser, even where the session has ended before. Not because another site says so."""
+        with suppress(CrossSiteRequest):
+            self._own_pages.refuse_others()
+            self._cookies.clear()
+
+    def _remember(self, refusal: Denied, identity: Identity) -> None:
+        """Leave an event about somebody whose cookies are good. Strangers without any could fill the trail, so they leave none."""
+        client = current_client()
+        with self._database.transaction(client) as session:
+            self._trail.record(
+                session,
+                CSRF_REFUSED,
+                client=client,
+                actor=identity,
+                subject_id=identity.user_id,
+                reason=refusal.code,
+                endpoint=request.endpoint,
+                method=request.method,
+            )
+
+    def refresh_token(self, in_body: str | None) -> PresentedRefresh:
+        """The refresh token that is to be exchanged, from the body or from its cookie. Whether it is good is not asked.
+
+        Raises `Invalid` where there is neither, `AmbiguousCredentials`, and `Denied` where another site has sent the cookie.
+        """
+        brought = self._cookies.brought()
+        if brought.refresh is None:
+            if in_body is None:
+                raise Invalid(faults=[Fault("/refresh_token", "required", "This field is required, unless the cookie is sent.")])
+            return PresentedRefresh(in_body)
+        if in_body is not None or "HTTP_AUTHORIZATION" in request.environ:
+            raise AmbiguousCredentials
+        session_id = self._holders.session_of(brought.refresh)
+        try:
+            self._own_pages.refuse_others()
+            if session_id is not None:
+                self._own_pages.refuse_unproved(session_id, brought.csrf)
+        except Denied as refusal:
+            self._remember_if_good(refusal, brought.refresh)
+            raise
+        return PresentedRefresh(brought.refresh, comes_by_cookie=True, csrf_token=brought.csrf or "")
+
+    def _remember_if_good(self, refusal: Denied, token: str) -> None:
+        try:
+            identity = self._holders.identify(token)
+        except RefreshRefused:
+            return
+        self._remember(refusal, identity)
 
     def client(self) -> str:
-        """The id of the service that is calling. Raises `InvalidClient`."""
-        raise TokenMissing
+        """The id of the service that is calling. Raises `InvalidClient`, and `InvalidClientRequest` where it proves itself twice."""
+        return self._clients.client_id()
 
 
 def bearer_token() -> str:
@@ -30,7 +153,7 @@ def bearer_token() -> str:
     Nowhere else is looked: a token in a query string ends up in logs, and one that came twice could be read differently by a
     proxy in front.
     """
-    value = request.headers.get("Authorization")
+    value: str | None = request.environ.get("HTTP_AUTHORIZATION")
     if value is None:
         raise TokenMissing
     scheme, _, token = value.partition(" ")

@@ -77,9 +77,16 @@ class NoSuchSession(NotFound):
 class InvalidClient(Unauthenticated):
     """No client, or the wrong secret (RFC 6749 section 5.2)."""
 
-    code = "invalid_client"
+    code = oauth_error = "invalid_client"
     detail = "Client authentication failed."
     challenge = 'Basic realm="secureapi", charset="UTF-8"'
+
+
+class InvalidClientRequest(Rejected):
+    """A client that asks about a token, or brings its secret in two ways at once, does not do it as the RFCs say (RFC 6749 section 5.2)."""
+
+    code = oauth_error = "invalid_request"
+    detail = "Send a form with a token, and the client's id and secret in one way only."
 
 
 class NoSuchKey(NotFound):
@@ -87,6 +94,13 @@ class NoSuchKey(NotFound):
 
     code = "no_such_key"
     detail = "There is no such signing key."
+
+
+class SharedSecretInUse(Conflict):
+    """Tokens are signed with the shared secret of the settings, which no command can rotate."""
+
+    code = "shared_secret_in_use"
+    detail = "With JWT_ALGORITHM=HS256 there is no key to rotate: the shared secret is changed in the settings, as JWT_SECRET_KEY."
 
 
 class NoSuchClient(NotFound):

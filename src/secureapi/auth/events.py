@@ -59,10 +59,14 @@ CSRF_REFUSED = declare(
     outcome=Outcome.DENIED,
 )
 KEY_CREATED = declare("auth.key.created", "A signing key was made.", severity=Severity.WARNING)
-KEY_ACTIVATED = declare("auth.key.activated", "A signing key began to sign. `reason` is first, age or command.", severity=Severity.WARNING)
+KEY_ACTIVATED = declare(
+    "auth.key.activated", "A signing key began to sign. `reason` is first, age, command or unreadable.", severity=Severity.WARNING
+)
 KEY_RETIRING = declare("auth.key.retiring", "A signing key signs no more; what it has signed is still good for the overlap.")
 KEY_RETIRED = declare(
-    "auth.key.retired", "A signing key verifies nothing any more, and its private half was removed.", severity=Severity.WARNING
+    "auth.key.retired",
+    "A signing key verifies nothing any more, and its private half was removed: `reason` is overlap, command, unreadable or unused.",
+    severity=Severity.WARNING,
 )
 CLIENT_CREATED = declare("auth.client.created", "A client for introspection and revocation was added.", severity=Severity.WARNING)
 CLIENT_SECRET_CHANGED = declare(
@@ -71,7 +75,7 @@ CLIENT_SECRET_CHANGED = declare(
 CLIENT_REMOVED = declare("auth.client.removed", "A client was removed.", severity=Severity.WARNING)
 CLIENT_REFUSED = declare(
     "auth.client.refused",
-    "Somebody failed to prove that he is a client. `client` is a keyed hash of the name that was given.",
+    "Somebody failed to prove that he is a client. `client_id` is a keyed hash of the name that was given.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )

@@ -1,10 +1,11 @@
 """The callers known at this moment, in Redis: whether a session is alive and whose it is, without asking the database.
 
-What is kept is only ever a copy of the database's answer, for at most 30 seconds. A revocation is committed first, then marked
-here, and only then answered:
+What is kept is only ever a copy of the database's answer, for at most ten seconds since the database was asked. A revocation is
+committed first, then marked here, and only then answered:
 
 * `x`: this session has ended. Kept longer than any copy lives.
-* `e`: something about this user has changed (role, password, status); a copy made under another value of it is worthless.
+* `e`: something about this user has changed (role, password, status); a copy made under another value of it is worthless. Whoever
+  finds none makes one, so that a Redis that was emptied is noticed.
 * `s`: the copy, with the `e` under which it was made.
 
 Whoever reads the database stores a copy only if no mark was set meanwhile, in one script; so a slow reader cannot bring back what
@@ -18,18 +19,23 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from secureapi.auth.owed_marks import OwedMarks
+from secureapi.auth.marks import Marks
 from secureapi.core.redis import RedisStore, Script
 from secureapi.settings.values import Rate
 
-COPY_SECONDS = 30
+COPY_SECONDS = 10
+"""How long a copy lives, by the clock of Redis, counted from before the database was asked: so long an answer may have to be held."""
 _MARK_SECONDS = 4 * COPY_SECONDS
 
 _LOOK = Script("""
 local known = redis.call('MGET', KEYS[1], KEYS[2], KEYS[3])
-if known[2] then return {0, 0, 0, '', known[2], ''} end
+if known[2] then return {0, 0, 0, '', known[2], '', 0} end
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+if not known[3] then
+  known[3] = clock[1] .. '.' .. clock[2]
+  redis.call('SET', KEYS[3], known[3], 'PX', ARGV[3])
+end
 local window, most = tonumber(ARGV[1]), tonumber(ARGV[2])
 local oldest = redis.call('LINDEX', KEYS[4], -1)
 while oldest and tonumber(oldest) <= now - window do
@@ -44,12 +50,15 @@ if count < most then
 else
   oldest = redis.call('LINDEX', KEYS[4], most - 1)
 end
-return {accepted, count, tonumber(oldest or now) + window - now, known[1] or '', '', known[3] or ''}
+return {accepted, count, tonumber(oldest or now) + window - now, known[1] or '', '', known[3], now}
 """)
 
 _KEEP = Script("""
-if redis.call('EXISTS', KEYS[2]) == 0 and (redis.call('GET', KEYS[3]) or '') == ARGV[1] then
-  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+local clock = redis.call('TIME')
+local left = ARGV[3] - (clock[1] * 1000 + math.floor(clock[2] / 1000))
+if left > 0 and redis.call('EXISTS', KEYS[2]) == 0 and redis.call('GET', KEYS[3]) == ARGV[1] then
+  redis.call('SET', KEYS[1], ARGV[2], 'PX', left)
+  redis.call('PEXPIRE', KEYS[3], ARGV[4])
 end
 return 1
 """)
@@ -87,46 +96,51 @@ class Sighting:
     """The role of a session that is known to be alive; None when the database must be asked."""
     epoch: str
     """Under which a copy may be kept."""
+    seen_at: int
+    """When, in milliseconds by the clock of Redis: the age of a copy counts from here."""
 
 
 class KnownCallers:
     """The copies and the marks."""
 
-    def __init__(self, store: RedisStore, rate: Rate) -> None:
+    def __init__(self, store: RedisStore, rate: Rate, *, most_held: int) -> None:
         self._store = store
-        self._marks = OwedMarks(store, copies_live_seconds=COPY_SECONDS)
+        self._marks = Marks(store, copies_live_seconds=COPY_SECONDS, most_held=most_held)
         self._window_ms = rate.seconds * 1000
         self._most = rate.requests
 
     def look(self, user_id: str, session_id: str) -> Sighting:
         """Count a request and see whether its caller is known. Raises `RedisAway`."""
-        accepted, count, wait, copy, mark, epoch = self._store.run(
-            _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w"), (self._window_ms, self._most)
+        accepted, count, wait, copy, mark, epoch, now = self._store.run(
+            _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w"), (self._window_ms, self._most, _MARK_SECONDS * 1000)
         )
         if mark:
-            return Sighting(None, has_ended=True, role=None, epoch="")
+            return Sighting(None, has_ended=True, role=None, epoch="", seen_at=now)
         budget = Budget(is_exceeded=not accepted, remaining=max(0, self._most - count), resets_in=max(1, wait) / 1000)
         known_epoch, _, rest = copy.decode().partition("|")
         role, _, until = rest.partition("|")
-        # After a failure this process, like others, may have missed a mark: copies are not believed until none is left from before.
+        # A Redis that failed may have lost a mark with it (a replica took over, an older file was loaded): copies are not believed
+        # until none is left from before.
         is_believed = bool(copy) and not self._store.has_failed_within(COPY_SECONDS)
         is_good = is_believed and known_epoch == epoch.decode() and float(until) > time.time()
-        return Sighting(budget, has_ended=False, role=role if is_good else None, epoch=epoch.decode())
+        return Sighting(budget, has_ended=False, role=role if is_good else None, epoch=epoch.decode(), seen_at=now)
 
-    def keep(self, user_id: str, session_id: str, *, epoch: str, role: str, until: float) -> None:
-        """Keep a copy, unless a mark was set since `epoch` was seen. `until` is when the session ends, in epoch seconds."""
-        self._store.run(_KEEP, _keys(user_id, session_id), (epoch, f"{epoch}|{role}|{until}", COPY_SECONDS * 1000))
+    def keep(self, user_id: str, session_id: str, *, sighting: Sighting, role: str, until: float) -> None:
+        """Keep a copy, unless a mark was set since that sighting. `until` is when the session ends, in epoch seconds."""
+        dies_at = sighting.seen_at + COPY_SECONDS * 1000
+        copy = f"{sighting.epoch}|{role}|{until}"
+        self._store.run(_KEEP, _keys(user_id, session_id), (sighting.epoch, copy, dies_at, _MARK_SECONDS * 1000))
 
     def remember_end(self, user_id: str, session_id: str) -> None:
-        """Mark a session that the database has just been found to have ended long ago. Raises `RedisAway`; nothing is owed then."""
+        """Mark a session that the database has just been found to have ended long ago. Raises `RedisAway`."""
         self._store.run(_END, _keys(user_id, session_id), (_MARK_SECONDS * 1000,))
 
     def end(self, user_id: str, session_id: str) -> None:
-        """Mark a session as ended; when Redis is away, as soon as it is back."""
+        """Mark a session as ended, or wait until no copy of it can be left. Raises `Unavailable` when too many wait."""
         self._marks.write(_END, _keys(user_id, session_id), (_MARK_SECONDS * 1000,))
 
     def change(self, user_id: str) -> None:
-        """Make every copy of this user's sessions worthless; when Redis is away, as soon as it is back."""
+        """Make every copy of this user's sessions worthless, likewise."""
         self._marks.write(_CHANGE, (_keys(user_id, "")[2],), (secrets.token_hex(8), _MARK_SECONDS * 1000))
 
 

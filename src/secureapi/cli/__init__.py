@@ -2,11 +2,17 @@
 
 from flask import Flask
 
+from secureapi.cli.client import client as client_commands
+from secureapi.cli.jwt import jwt as jwt_commands
 from secureapi.cli.openapi import openapi as openapi_commands
+from secureapi.cli.session import session as session_commands
 from secureapi.cli.user import user as user_commands
 
 
 def register_commands(app: Flask) -> None:
     """Add the commands that need the application."""
     app.cli.add_command(user_commands)
+    app.cli.add_command(session_commands)
+    app.cli.add_command(client_commands)
+    app.cli.add_command(jwt_commands)
     app.cli.add_command(openapi_commands)

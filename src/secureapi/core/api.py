@@ -21,7 +21,7 @@ from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import ValidationError
 from webargs.flaskparser import FlaskParser
 
-from secureapi.core.bodies import FORM, JSON, read_structured
+from secureapi.core.bodies import FORM, JSON, has_no_body, read_structured
 from secureapi.core.declarations import View, declare
 from secureapi.core.errors import Fault, Invalid
 from secureapi.core.problems import faults_of
@@ -94,6 +94,13 @@ class _FormParser(_StrictParser):
     accepted = (JSON, FORM)
 
 
+class _LenientParser(_StrictParser):
+    """No body at all is an empty object."""
+
+    def load_json(self, req: Request, schema: Any) -> Any:
+        return {} if has_no_body(req) else super().load_json(req, schema)
+
+
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]  # flask-smorest has no types
     """A blueprint that documents what it declares. Plain Flask otherwise; the methods below only lend it types."""
 
@@ -125,10 +132,23 @@ class _FormBlueprint(Blueprint):
 _with_forms = _FormBlueprint("forms", __name__)
 
 
-def accepts(schema: type[StrictSchema], *, form: bool = False, example: Mapping[str, Any] | None = None) -> Callable[[View], View]:
-    """The body, handed to the function as a dictionary; a form is read too where `form` says so."""
-    source = _with_forms if form else _strict
-    decorator = source.arguments(schema, location="json", error_status_code=422, **({"example": dict(example)} if example else {}))
+class _LenientBlueprint(Blueprint):
+    ARGUMENTS_PARSER = _LenientParser()
+
+
+_without_body = _LenientBlueprint("without-body", __name__)
+
+
+def accepts(
+    schema: type[StrictSchema], *, form: bool = False, may_be_empty: bool = False, example: Mapping[str, Any] | None = None
+) -> Callable[[View], View]:
+    """The body, handed to the function as a dictionary; a form is read too where `form` says so.
+
+    With `may_be_empty` no body at all reads as an empty object.
+    """
+    source = _without_body if may_be_empty else _with_forms if form else _strict
+    documented = {"example": dict(example)} if example else {}
+    decorator = source.arguments(schema, location="json", error_status_code=422, required=not may_be_empty, **documented)
     return lambda view: declare(decorator(view), "takes_form", form)
 
 

@@ -78,6 +78,11 @@ def _read_up_to(stream: IO[bytes], wanted: int) -> bytes:
     return b"".join(pieces)
 
 
+def has_no_body(request: Request) -> bool:
+    """Whether nothing was announced, neither a length nor chunks: then a Content-Type says nothing, and need not be there."""
+    return not request.content_length and "HTTP_TRANSFER_ENCODING" not in request.environ
+
+
 def read_structured(request: Request, accepted: tuple[str, ...]) -> Any:
     """The body as a value, by its Content-Type. Raises `UnsupportedMedia` (415) for anything that is not accepted here."""
     if request.mimetype not in accepted or request.mimetype_params.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:

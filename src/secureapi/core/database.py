@@ -1,9 +1,10 @@
 """The database: engine, transactions, portable column types. What SQLite and PostgreSQL do differently is here or in migrations.
 
-Services ask for `Database.transaction()`, one a use case, and `Database.reading()` for a single look that needs no transaction.
-When the database is not there, they raise `Unavailable`, which becomes a 503.
+Services ask for `Database.transaction()`, one a use case, `Database.reading()` for looks that need no transaction, and
+`Database.run()` for the one statement of a hot path. When the database is not there, they raise `Unavailable`, which becomes a 503.
 """
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,13 +15,15 @@ import structlog
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.types import TypeDecorator
 
 from secureapi.core.errors import Unavailable
 from secureapi.core.requests import Client
+from secureapi.core.statements import Statement
 from secureapi.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -114,10 +117,16 @@ class Database:
         self.reader = reader
         """The same database in autocommit: connections of their own, since switching one over costs as much as a small select."""
         self._sessions = sessionmaker(engine, expire_on_commit=False)
+        self._driver: Any = reader.dialect.loaded_dbapi
+        self.writes_at_once = engine.dialect.name == "postgresql"
+        """Whether one statement can change one table and note it in another (data-modifying WITH)."""
         if engine.dialect.name == "sqlite":
             _teach_sqlite(engine)
             _teach_sqlite(reader)
             event.listen(engine, "begin", _begin_immediately)
+        else:
+            for each in (engine, reader):
+                event.listen(each, "checkout", _refuse_dead)
 
     @contextmanager
     def transaction(self, client: Client | None = None) -> Iterator[Session]:
@@ -143,6 +152,34 @@ class Database:
         with _translated(), self.reader.connect() as connection:
             yield connection
 
+    def run(self, statement: Statement, **values: Any) -> Any | None:
+        """Run one statement by itself, committed when it returns; the first row, by names, or None."""
+        reader = self.reader
+        prepared = statement.on(reader.dialect)
+        try:
+            borrowed = reader.raw_connection()
+        except self._driver.Error as error:
+            raise _unavailable(error) from error
+        except PoolTimeout as error:
+            raise _unavailable(error) from error
+        try:
+            cursor = borrowed.cursor()
+            cursor.execute(prepared.sql, prepared.parameters(values))
+            row = cursor.fetchone()
+            cursor.close()
+        except self._driver.Error as error:
+            is_gone = reader.dialect.is_disconnect(error, borrowed.dbapi_connection, None)
+            if is_gone:
+                borrowed.invalidate(error)
+            if is_gone or isinstance(error, self._driver.OperationalError | self._driver.InterfaceError):
+                raise _unavailable(error) from error
+            if getattr(error, "pgcode", None) == _READ_ONLY_TRANSACTION:
+                raise _unavailable(error) from error
+            raise
+        finally:
+            borrowed.close()
+        return prepared.result(row)
+
     def dispose(self, *, close: bool = True) -> None:
         """Let go of every connection when an application is done with; after a fork without closing what belongs to the parent."""
         self.engine.dispose(close=close)
@@ -165,28 +202,39 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
-        _log.warning("database.unavailable", **_described(error))
-        raise Unavailable(retry_after=_RETRY_AFTER_SECONDS) from error
+        raise _unavailable(error) from error
     except DBAPIError as error:
-        if not error.connection_invalidated and _sqlstate(error) != _READ_ONLY_TRANSACTION:
+        if not error.connection_invalidated and getattr(error.orig, "pgcode", None) != _READ_ONLY_TRANSACTION:
             raise
-        _log.warning("database.unavailable", **_described(error))
-        raise Unavailable(retry_after=_RETRY_AFTER_SECONDS) from error
+        raise _unavailable(error) from error
 
 
-def _described(error: Exception) -> dict[str, str | None]:
-    """What went wrong, without the driver's sentence: that may carry addresses and values."""
-    original = getattr(error, "orig", None)
-    return {
-        "reason": type(error).__name__,
-        "driver": type(original).__name__ if original is not None else None,
-        "sqlstate": _sqlstate(error),
-        "sqlite": getattr(original, "sqlite_errorname", None),
-    }
+def _unavailable(error: Exception) -> Unavailable:
+    """Say in the log what went wrong, without the driver's sentence: that may carry addresses and values."""
+    original = getattr(error, "orig", error)
+    _log.warning(
+        "database.unavailable",
+        reason=type(error).__name__,
+        driver=type(original).__name__,
+        sqlstate=getattr(original, "pgcode", None),
+        sqlite=getattr(original, "sqlite_errorname", None),
+    )
+    return Unavailable(retry_after=_RETRY_AFTER_SECONDS)
 
 
-def _sqlstate(error: Exception) -> str | None:
-    return getattr(getattr(error, "orig", None), "pgcode", None)
+def _refuse_dead(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Have the pool make new connections when PostgreSQL was restarted: on an idle one it speaks only to say goodbye.
+
+    Without this look every connection that was in a pool at that moment would cost one caller a 503.
+    """
+    if not record.info.get("was_used"):
+        # Fresh: its encryption may still have something to say. The pool forgets this together with the connection.
+        record.info["was_used"] = True
+        return
+    idle = select.poll()
+    idle.register(connection, select.POLLIN)
+    if idle.poll(0):
+        raise InvalidatePoolError
 
 
 def _teach_sqlite(engine: Engine) -> None:

@@ -23,6 +23,8 @@ class Refusal(Exception):
 
     code: ClassVar[str] = "refused"
     detail: ClassVar[str] = "The request was refused."
+    oauth_error: ClassVar[str] = ""
+    """The word of RFC 6749 section 5.2 for it, on endpoints that OAuth clients call: the answer then has `error` too."""
 
     def __init__(self, *, faults: list[Fault] | None = None, retry_after: float | None = None, detail: str | None = None) -> None:
         super().__init__(self.code)

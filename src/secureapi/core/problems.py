@@ -52,8 +52,11 @@ def status_of(kind: type[Refusal]) -> HTTPStatus:
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
-def problem(status: int, code: str, detail: str, faults: list[Fault] | None = None) -> Response:
-    """A problem document. `type` is a reference into our own documentation of codes, relative to this service."""
+def problem(status: int, code: str, detail: str, faults: list[Fault] | None = None, *, oauth_error: str = "") -> Response:
+    """A problem document. `type` is a reference into our own documentation of codes, relative to this service.
+
+    `oauth_error` adds the members of RFC 6749 section 5.2, which are all that an OAuth client looks for.
+    """
     body: dict[str, Any] = {
         "type": f"/problems/{code}",
         "title": _phrase(status),
@@ -63,6 +66,8 @@ def problem(status: int, code: str, detail: str, faults: list[Fault] | None = No
         "code": code,
         "request_id": current_request_id(),
     }
+    if oauth_error:
+        body |= {"error": oauth_error, "error_description": detail}
     if faults:
         body["errors"] = [{"pointer": f.pointer, "code": f.code, "detail": f.detail} for f in faults[:_FAULTS_SHOWN]]
     return Response(json.dumps(body), status, content_type=MEDIA_TYPE)
@@ -96,7 +101,9 @@ def init_problems(app: Flask) -> None:
 
     @app.errorhandler(Refusal)
     def _refused(refusal: Refusal) -> Response:
-        response = problem(status_of(type(refusal)), refusal.code, refusal.sentence, refusal.faults)
+        response = problem(
+            status_of(type(refusal)), refusal.code, refusal.sentence, refusal.faults, oauth_error=refusal.oauth_error
+        )
         if isinstance(refusal, errors.Unauthenticated):
             response.headers["WWW-Authenticate"] = refusal.challenge
         if refusal.retry_after is not None and isinstance(refusal, errors.TooMany | errors.Unavailable):

@@ -16,7 +16,7 @@ from secureapi.core.bodies import refuse_oversized
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.declarations import View, declare, declared
-from secureapi.core.errors import Fault, Invalid, Unauthenticated
+from secureapi.core.errors import Denied, Fault, Invalid, Rejected, Unauthenticated
 from secureapi.core.requests import current_client
 from secureapi.core.strict_json import pointer_token
 from secureapi.security.errors import InsufficientPermission, StepUpRequired, UndeclaredEndpoint
@@ -34,7 +34,9 @@ class Door(Protocol):
     """Proves who stands before it. The room `auth` builds it."""
 
     def caller(self, *, or_by_refresh_cookie: bool = False) -> Identity:
-        """Who is calling, with the request counted for him. Raises `Unauthenticated`."""
+        """Who is calling, with the request counted for him. Raises `Unauthenticated`, `Rejected` for credentials that contradict one
+        another, and `Denied` for a request that somebody else's page has sent.
+        """
 
     def client(self) -> str:
         """The id of the service that is calling. Raises `Unauthenticated`."""
@@ -139,8 +141,8 @@ class Guard:
     def _proved(self, prove: Callable[[], Proved]) -> Proved:
         try:
             return prove()
-        except Unauthenticated:
-            # Guessing tokens costs the guesser his address's budget.
+        except (Unauthenticated, Denied, Rejected):
+            # Guessing tokens, or sending two, costs the guesser his address's budget.
             self._limits.spend(GENERAL, current_client().address)
             raise
 

@@ -11,22 +11,19 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Any
 
-import structlog
 from flask import Flask, Response, g
 from flask_limiter import Limiter
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.strategies import MovingWindowRateLimiter, RateLimiter
-from redis.exceptions import RedisError
 
 from secureapi.core.declarations import View, declare, declared
-from secureapi.core.redis import REST_SECONDS, connection_options
+from secureapi.core.redis import RedisAway, RedisStore
 from secureapi.core.requests import current_client
+from secureapi.security import process_storage, redis_storage
 from secureapi.security.errors import RateLimited
-from secureapi.security.process_storage import SCHEME, ProcessStorage
+from secureapi.security.process_storage import ProcessStorage
 from secureapi.settings import Settings
 from secureapi.settings.values import Rate
-
-_log = structlog.get_logger(__name__)
 
 GENERAL = "api"
 """The limit of every endpoint that names no other."""
@@ -73,7 +70,7 @@ def rates_of(settings: Settings) -> dict[str, Rate]:
 class Limits:
     """Counts. One for each application."""
 
-    def __init__(self, app: Flask, settings: Settings) -> None:
+    def __init__(self, app: Flask, settings: Settings, redis: RedisStore | None = None) -> None:
         self.rates = rates_of(settings)
         self._items: dict[str, RateLimitItem] = {
             name: RateLimitItemPerSecond(rate.requests, rate.seconds) for name, rate in self.rates.items()
@@ -83,14 +80,13 @@ class Limits:
             strategy=_STRATEGY,
             # The strategy is part of the prefix: another strategy's values under the same key are errors.
             key_prefix=f"secureapi:{_STRATEGY}",
-            storage_uri=settings.redis_url or f"{SCHEME}://",
-            storage_options=connection_options(settings) if settings.redis_url else {},
+            storage_uri=f"{redis_storage.SCHEME if redis else process_storage.SCHEME}://",
+            storage_options={"store": redis} if redis else {},  # type: ignore[dict-item]  # it is handed to our own storage
         )
         # Counted as initialised already, it installs no hooks: the guard spends limits, and a hook would do it a second time.
         app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
         self._alone: RateLimiter = MovingWindowRateLimiter(ProcessStorage())
-        self._away_until = 0.0
 
     def spend(self, name: str, subject: str, *, alone: bool = False) -> Spent:
         """Count one request of a subject (an address, a user); `alone`, in this process only.
@@ -103,14 +99,10 @@ class Limits:
         return spent
 
     def _spend_together(self, name: str, subject: str) -> Spent | None:
-        """Count in the store that all workers share; None while it is away, which is asked again every second."""
-        if time.monotonic() < self._away_until:
-            return None
+        """Count in the store that all workers share; None while it is away."""
         try:
             return self._spend_with(self._limiter.limiter, name, subject)
-        except (RedisError, OSError) as error:
-            self._away_until = time.monotonic() + REST_SECONDS
-            _log.warning("limits.store_away", reason=type(error).__name__)
+        except RedisAway:
             return None
 
     def _spend_with(self, limiter: RateLimiter, name: str, subject: str) -> Spent:

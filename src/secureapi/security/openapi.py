@@ -28,10 +28,40 @@ _PROBLEM_SCHEMA = {
         "instance": {"type": "string", "format": "uri-reference"},
         "code": {"type": "string", "description": "Stable, for programs; see docs/errors.md."},
         "request_id": {"type": "string"},
+        "error": {"type": "string", "description": "Only where OAuth clients call: RFC 6749 section 5.2."},
+        "error_description": {"type": "string", "description": "Likewise; the same as `detail`."},
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/Fault"}},
     },
 }
+_CLIENT_SCHEME = {
+    "client": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The id and the secret that `flask client add` gave (RFC 6749 section 2.3.1); both are form-urlencoded first. "
+        "Or `client_id` and `client_secret` as parameters of the form, but never both.",
+    }
+}
 _EVERYWHERE = (400, 413, 429, 503)
+_COOKIE_SCHEMES = {
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Host-secureapi_access",
+        "description": 'Set by signing in with `"delivery": "cookie"`, for pages in a browser; never together with a bearer token.',
+    },
+    "refresh_cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "__Secure-secureapi_refresh",
+        "description": "Set at the same time. It is enough for signing out.",
+    },
+    "csrf": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-CSRF-Token",
+        "description": "The value of the cookie `__Host-secureapi_csrf`, with every unsafe request that is made by cookie.",
+    },
+}
 
 
 class OpenApi(Api):  # type: ignore[misc]  # flask-smorest has no types
@@ -52,7 +82,9 @@ def init_openapi(app: Flask, *, title: str, version: str) -> OpenApi:
             "info": {"description": "Identity and security: registration, sign-in, sessions, accounts and the audit trail."},
             "components": {
                 "schemas": {"Problem": _PROBLEM_SCHEMA},
-                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+                | _COOKIE_SCHEMES
+                | _CLIENT_SCHEME,
             },
         },
     )
@@ -75,19 +107,22 @@ def describe(app: Flask, api: OpenApi) -> dict[str, Any]:
         spelled = path.replace("<id:", "{").replace("<", "{").replace(">", "}")
         operation = described["paths"].get(spelled, {}).get(method)
         if operation is not None:
-            _complete(operation, app.view_functions[endpoint], has_parameters="{" in spelled)
+            _complete(operation, app.view_functions[endpoint], is_safe=method == "get", has_parameters="{" in spelled)
             operation["operationId"] = re.sub(r"\W", "_", endpoint)
     return described
 
 
-def _complete(operation: dict[str, Any], view: Any, *, has_parameters: bool) -> None:
+def _complete(operation: dict[str, Any], view: Any, *, is_safe: bool, has_parameters: bool) -> None:
     access = access_of(view)
     is_public = access is not None and access.is_public
     statuses = set(_EVERYWHERE) | {422}
     if not is_public:
         statuses |= {401, 403}
-        operation["security"] = [{"bearer": []}]
+        is_for_clients = access is not None and access.is_client
+        operation["security"] = [{"client": []}] if is_for_clients else [{"bearer": []}, *_by_cookie(view, is_safe=is_safe)]
         operation["description"] = f"{operation.get('description', '')}\n\nWho: {access}.".strip()
+        if declared(view, "is_dangerous"):
+            operation["description"] += " Only with a recent sign-in: otherwise 401 `insufficient_user_authentication` (RFC 9470)."
     else:
         operation["security"] = []
         statuses |= {401, 403}
@@ -104,3 +139,10 @@ def _complete(operation: dict[str, Any], view: Any, *, has_parameters: bool) -> 
             "description": PROBLEM_RESPONSES[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+
+
+def _by_cookie(view: Any, *, is_safe: bool) -> list[dict[str, list[str]]]:
+    """The ways in for a browser."""
+    proof: dict[str, list[str]] = {} if is_safe else {"csrf": []}
+    ways = ["cookie", "refresh_cookie"] if declared(view, "or_by_refresh_cookie") else ["cookie"]
+    return [{way: []} | proof for way in ways]

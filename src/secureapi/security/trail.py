@@ -1,9 +1,10 @@
 """The trail: every security-relevant fact, written in the transaction of the change that it describes."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, event, insert, inspect
+from sqlalchemy import CTE, ColumnElement, Connection, Table, bindparam, event, insert, inspect, literal, select
 from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock, SystemClock
@@ -14,7 +15,41 @@ from secureapi.security.identity import Identity
 from secureapi.security.models import AuditEvent
 
 _COLUMNS = [column for column in table_of(AuditEvent).c if column.name != "id"]
+_ABOUT = ("occurred_at", "request_id", "address", "user_agent")
 _INSERT = insert(table_of(AuditEvent)).values({column: bindparam(column.name, type_=column.type) for column in _COLUMNS})
+
+
+def noted(happened: EventType, change: CTE, **known: ColumnElement[Any]) -> CTE:
+    """An event for each row of a change, to stand beside it in one statement (PostgreSQL's data-modifying WITH).
+
+    `known` are columns of the event that follow from the change, as `actor_id`. Whoever runs the statement gives what `about`
+    gives.
+    """
+    columns = table_of(AuditEvent).c
+    fixed: dict[str, Any] = {
+        "type": happened.name,
+        "severity": happened.severity.value,
+        "outcome": happened.outcome.value,
+        "actor_id": None,
+        "subject_id": None,
+        "session_id": None,
+        "details": {},
+    }
+    values: dict[str, ColumnElement[Any]] = {name: literal(value, columns[name].type) for name, value in fixed.items()}
+    values |= {name: bindparam(f"event_{name}", type_=columns[name].type) for name in _ABOUT}
+    values |= known
+    rows = select(*(value.label(name) for name, value in values.items())).select_from(change)
+    return insert(table_of(AuditEvent)).from_select(list(values), rows).cte("noted")
+
+
+def about(client: Client, now: datetime) -> dict[str, Any]:
+    """The values that a statement with `noted` in it asks for."""
+    return {
+        "event_occurred_at": now,
+        "event_request_id": client.request_id,
+        "event_address": client.address,
+        "event_user_agent": client.user_agent,
+    }
 
 
 class Trail:

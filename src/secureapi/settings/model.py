@@ -296,7 +296,7 @@ class Settings:
         ("GET", "POST", "PUT", "PATCH", "DELETE"), "Methods those pages may use.", group="Edge", parse=values.words
     )
     cors_allow_headers: tuple[str, ...] = setting(
-        ("Authorization", "Content-Type", "X-Request-ID", "Idempotency-Key"),
+        ("Authorization", "Content-Type", "X-Request-ID", "Idempotency-Key", "X-CSRF-Token"),
         "Request headers those pages may send.",
         group="Edge",
         parse=values.words,

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from secureapi.core.database import table_of
 from secureapi.core.pages import Page
+from secureapi.core.statements import Statement
 from secureapi.users.errors import NoSuchUser
 from secureapi.users.models import Status, User
 from secureapi.users.rules import canonical_text
@@ -31,7 +32,8 @@ PERSON = (
 """What of an account may leave the house: never the hash, never the canonical forms."""
 
 _BY_ID = select(*PERSON).where(_U.id == bindparam("user_id"))
-"""Made once, so that SQLAlchemy finds it in its cache without looking through it again."""
+PERSON_BY_ID = Statement(_BY_ID)
+"""The same for `Database.run`, with one value: `user_id`."""
 SORTS = {
     "created_at": (_U.created_at, _U.id),
     "-created_at": (_U.created_at.desc(), _U.id.desc()),

@@ -7,7 +7,7 @@ from secureapi.core.api import Blueprint, accepts, asks, returns
 from secureapi.core.pages import Page, link_header
 from secureapi.core.requests import current_client
 from secureapi.core.services import service
-from secureapi.security.guard import public, requires, signed_in
+from secureapi.security.guard import Guard, public, requires, signed_in
 from secureapi.security.identity import current_identity
 from secureapi.security.limits import limited
 from secureapi.security.permissions import Permission
@@ -46,8 +46,10 @@ def read_me() -> Any:
 @accepts(ProfileChange)
 @returns(UserResponse)
 def put_me(changes: dict[str, Any]) -> Any:
-    """Change one's own account; what is left out stays as it is."""
-    return service(Profiles).change_mine(changes=changes, caller=current_identity(), client=current_client())
+    """Change one's own account; what is left out stays as it is. Another address needs a recent sign-in (RFC 9470)."""
+    return service(Profiles).change_mine(
+        changes=changes, require_recent=service(Guard).require_recent, caller=current_identity(), client=current_client()
+    )
 
 
 @blueprint.patch("/me")
@@ -56,8 +58,10 @@ def put_me(changes: dict[str, Any]) -> Any:
 @accepts(ProfileChange)
 @returns(UserResponse)
 def patch_me(changes: dict[str, Any]) -> Any:
-    """Change one's own account; what is left out stays as it is."""
-    return service(Profiles).change_mine(changes=changes, caller=current_identity(), client=current_client())
+    """Change one's own account; what is left out stays as it is. Another address needs a recent sign-in (RFC 9470)."""
+    return service(Profiles).change_mine(
+        changes=changes, require_recent=service(Guard).require_recent, caller=current_identity(), client=current_client()
+    )
 
 
 @blueprint.get("", strict_slashes=False)

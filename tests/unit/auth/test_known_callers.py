@@ -2,7 +2,7 @@
 
 import time
 
-from secureapi.auth.known_callers import COPY_SECONDS, KnownCallers
+from secureapi.auth.known_callers import COPY_SECONDS, KnownCallers, Sighting
 from secureapi.core.identifiers import new_id
 from secureapi.settings.values import Rate
 
@@ -26,18 +26,21 @@ class FakeStore:
 
 
 def callers(most=60, seconds=60, answer=1):
-    return KnownCallers(FakeStore(answer), Rate(most, seconds))
+    return KnownCallers(FakeStore(answer), Rate(most, seconds), most_held=1)
 
 
-def answer(*, accepted=1, count=1, wait=60_000, copy=b"", mark=b"", epoch=b""):
-    return [accepted, count, wait, copy, mark, epoch]
+def answer(*, accepted=1, count=1, wait=60_000, copy=b"", mark=b"", epoch=b"e", now=1_000):
+    return [accepted, count, wait, copy, mark, epoch, now]
+
+
+SEEN = Sighting(None, has_ended=False, role=None, epoch="e1", seen_at=5_000)
 
 
 def sighting(**told):
     return callers(answer=answer(**told)).look(ALICE, SESSION)
 
 
-def copy_of(epoch="", role="user", until=None):
+def copy_of(epoch="e", role="user", until=None):
     return f"{epoch}|{role}|{time.time() + 100 if until is None else until}".encode()
 
 
@@ -48,7 +51,7 @@ def test_a_caller_whose_copy_is_good_is_known():
 
 def test_a_copy_of_another_epoch_is_worth_nothing():
     """Role, password or status have changed since it was made."""
-    assert sighting(copy=copy_of(epoch=""), epoch=b"e1").role is None
+    assert sighting(copy=copy_of(epoch="e"), epoch=b"e1").role is None
     assert sighting(copy=copy_of(epoch="e0"), epoch=b"e1").role is None
     assert sighting(copy=copy_of(epoch="e0"), epoch=b"").role is None
     assert sighting(copy=copy_of(epoch="e1"), epoch=b"e1").role == "user"
@@ -98,7 +101,7 @@ def test_a_budget_that_was_made_smaller_meanwhile_has_nothing_left():
 def test_every_key_of_a_user_falls_into_one_slot_of_a_cluster():
     known = callers(answer=answer())
     known.look(ALICE, SESSION)
-    known.keep(ALICE, SESSION, epoch="", role="user", until=1.0)
+    known.keep(ALICE, SESSION, sighting=SEEN, role="user", until=1.0)
     known.end(ALICE, SESSION)
     known.change(ALICE)
     keys = [key for _, keys, _, _ in known._store.asked for key in keys]
@@ -109,7 +112,7 @@ def test_every_key_of_a_user_falls_into_one_slot_of_a_cluster():
 def test_only_a_revocation_is_tried_while_redis_rests():
     known = callers(answer=answer())
     known.look(ALICE, SESSION)
-    known.keep(ALICE, SESSION, epoch="", role="user", until=1.0)
+    known.keep(ALICE, SESSION, sighting=SEEN, role="user", until=1.0)
     assert [insist for *_, insist in known._store.asked] == [False, False]
     known.end(ALICE, SESSION)
     known.change(ALICE)
@@ -118,9 +121,9 @@ def test_only_a_revocation_is_tried_while_redis_rests():
 
 def test_what_is_kept_is_read_again():
     known = callers()
-    known.keep(ALICE, SESSION, epoch="e1", role="moderator", until=time.time() + 100)
-    _, _, (epoch, kept, milliseconds), _ = known._store.asked[0]
-    assert (epoch, milliseconds) == ("e1", COPY_SECONDS * 1000)
+    known.keep(ALICE, SESSION, sighting=SEEN, role="moderator", until=time.time() + 100)
+    _, _, (epoch, kept, dies_at, _), _ = known._store.asked[0]
+    assert (epoch, dies_at) == ("e1", 5_000 + COPY_SECONDS * 1000)
     assert sighting(copy=kept.encode(), epoch=b"e1").role == "moderator"
 
 

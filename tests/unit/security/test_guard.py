@@ -160,7 +160,7 @@ def test_a_refusal_is_committed_before_it_is_told(house):
     house.ask("/users", method="POST")
     ((happened, details),) = house.diary.committed
     assert happened is ACCESS_DENIED
-    assert (details["actor"], details["subject_id"], details["endpoint"], details["method"]) == (house.caller, "alice", "/users", "POST")
+    assert (details["actor"], details["subject_id"], details["endpoint"], details["method"]) == (house.who, "alice", "/users", "POST")
 
 
 def test_a_refusal_that_cannot_be_kept_lets_nobody_in(house, monkeypatch):
@@ -179,7 +179,7 @@ def test_who_was_let_in_is_known_to_the_view(house):
     house.view("/who", signed_in, lambda view: lambda: seen.append(g.identity) or "")
     house.app.view_functions["/who"] = signed_in(lambda: seen.append(g.identity) or "")
     house.ask("/who")
-    assert seen == [house.caller]
+    assert seen == [house.who]
 
 
 def test_a_guesser_of_tokens_pays_with_the_budget_of_his_address(house):

@@ -1,17 +1,20 @@
 import math
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 from flask import Flask, Response, g
+from limits import RateLimitItemPerSecond
 from limits.strategies import MovingWindowRateLimiter
-from redis.exceptions import ConnectionError as Gone
 
+from secureapi.core.redis import RedisAway
 from secureapi.security import limits as module
 from secureapi.security import process_storage
 from secureapi.security.errors import RateLimited
 from secureapi.security.limits import GENERAL, UNLIMITED, Limits, Spent, add_limit_headers, limit_of, limited, note, rates_of
 from secureapi.security.process_storage import ProcessStorage
+from secureapi.security.redis_storage import RedisStorage
 from secureapi.settings.values import Rate
 
 NOW = 1_700_000_000.0
@@ -161,7 +164,7 @@ class TestWithoutItsStore:
         """Limits whose shared store can be taken away: `limits.store.is_away`."""
         limits = limits_with(login_rate_limit="3/minute")
         shared = MovingWindowRateLimiter(ProcessStorage())
-        store = SimpleNamespace(is_away=True, asked=0, error=Gone("secret address"))
+        store = SimpleNamespace(is_away=True, asked=0, error=RedisAway())
 
         def hit(*args):
             store.asked += 1
@@ -174,22 +177,12 @@ class TestWithoutItsStore:
         limits.store = store
         return limits
 
-    @pytest.mark.parametrize("error", [Gone(), OSError(), TimeoutError()])
-    def test_each_process_counts_by_itself(self, limits, error):
-        limits.store.error = error
+    def test_each_process_counts_by_itself(self, limits):
         assert spend(limits, times=10) == 3
 
-    def test_nobody_waits_for_it_more_than_once_a_second(self, limits, moved):
-        spend(limits, times=10)
-        assert limits.store.asked == 1
-        moved.by = 1.0
-        spend(limits, times=10)
-        assert limits.store.asked == 2
-
-    def test_it_counts_again_when_it_is_back(self, limits, moved):
+    def test_it_counts_again_when_it_is_back(self, limits):
         spend(limits, times=3)
         limits.store.is_away = False
-        moved.by = 1.0
         assert spend(limits, times=5) == 3
 
     def test_a_defect_is_no_outage(self, limits):
@@ -226,3 +219,35 @@ def test_an_endpoint_that_names_no_limit_has_the_general_one():
     assert limit_of(view) == limit_of(None) == GENERAL
     assert limit_of(limited("login")(view)) == "login"
     assert limit_of(limited(UNLIMITED)(view)) == UNLIMITED
+
+
+class TestRedisStorage:
+    class Store:
+        """In place of Redis: answers what the script would."""
+
+        def __init__(self):
+            self.asked = []
+            self.answer = [1, 3, -20_000]
+
+        def run(self, script, keys, args):
+            self.asked.append((keys, args))
+            return self.answer
+
+    def test_one_exchange_tells_whether_and_what_is_left(self, moved):
+        store = self.Store()
+        strategy = MovingWindowRateLimiter(RedisStorage(store=store))
+        item = RateLimitItemPerSecond(5, 60)
+        assert strategy.hit(item, "login", "a")
+        window = strategy.get_window_stats(item, "login", "a")
+        assert (window.remaining, window.reset_time) == (2, pytest.approx(time.time() + 40, abs=1))
+        assert store.asked == [((item.key_for("login", "a"),), (5, 60_000, 1))]
+
+    def test_a_full_window_accepts_nothing(self):
+        store = self.Store()
+        store.answer = [0, 5, -59_000]
+        assert not MovingWindowRateLimiter(RedisStorage(store=store)).hit(RateLimitItemPerSecond(5, 60), "login", "a")
+
+    def test_what_was_found_for_one_is_not_told_of_another(self):
+        storage = RedisStorage(store=self.Store())
+        storage.acquire_entry("a", 5, 60)
+        assert storage.get_moving_window("b", 5, 60)[1] == 0

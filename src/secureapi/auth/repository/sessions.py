@@ -1,14 +1,18 @@
 """Every query on sessions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from secureapi.auth.events import REFRESHED
 from secureapi.auth.models import UserSession
 from secureapi.core.database import table_of
+from secureapi.core.statements import Statement
+from secureapi.security.trail import noted
 from secureapi.users.models import Status, User
 
 _S = table_of(UserSession).c
@@ -18,6 +22,33 @@ _STATE: Select[Any] = (
     select(_S.user_id, _S.ended_at, _S.expires_at, _S.idle_expires_at, _U.role, _U.status)
     .join_from(table_of(UserSession), table_of(User), _U.id == _S.user_id)
     .where(_S.id == bindparam("session_id"))
+)
+_PRESENTED: Select[Any] = (
+    select(
+        _S.user_id, _S.ended_at, _S.expires_at, _S.idle_expires_at, _S.token_hash, _U.role, _U.status, _U.username
+    )
+    .join_from(table_of(UserSession), table_of(User), _U.id == _S.user_id)
+    .where(_S.id == bindparam("session_id"))
+)
+_going = and_(_S.ended_at.is_(None), _S.expires_at > bindparam("now"), _S.idle_expires_at > bindparam("now"))
+_LIVING: Select[Any] = (
+    select(_S.id, _S.address, _S.user_agent, _S.created_at, _S.last_used_at, _S.expires_at, _S.idle_expires_at)
+    .where(_S.user_id == bindparam("user_id"), _going)
+    .order_by(_S.last_used_at.desc(), _S.id.desc())
+)
+_surplus = (
+    select(_S.id)
+    .where(_S.user_id == bindparam("owner_id"), _going)
+    .order_by(_S.created_at.desc(), _S.id.desc())
+    .offset(bindparam("kept"))
+    .scalar_subquery()
+)
+_is_over = or_(_S.expires_at <= bindparam("now"), _S.idle_expires_at <= bindparam("now"))
+_MAKE_ROOM = (
+    update(table_of(UserSession))
+    .where(_S.user_id == bindparam("owner_id"), _S.ended_at.is_(None), or_(_is_over, _S.id.in_(_surplus)))
+    .values(ended_at=bindparam("now"), end_reason=case((_is_over, "expired"), else_="displaced"))
+    .returning(_S.id, _S.end_reason)
 )
 _role_of_owner = select(_U.role).where(_U.id == _S.user_id).scalar_subquery()
 _owner_is_active = exists().where(and_(_U.id == _S.user_id, _U.status == Status.ACTIVE.value))
@@ -42,6 +73,15 @@ _ROTATE = (
     .returning(_S.user_id, _S.authenticated_at, _S.methods, _S.expires_at, _S.idle_expires_at, _role_of_owner.label("role"))
 )
 
+STATE = Statement(_STATE)
+"""What decides whether a caller is let in, by one look at two primary keys. Takes `session_id`."""
+
+_rotated = _ROTATE.cte("rotated")
+_owner, _family = _rotated.c.user_id, bindparam("session_id", type_=_S.id.type)
+_event = noted(REFRESHED, _rotated, actor_id=_owner, subject_id=_owner, session_id=_family)
+ROTATE_AND_NOTE = Statement(select(_rotated).add_cte(_event))
+"""A rotation and its event in one statement, for PostgreSQL. Takes what `Rotation` has, and `trail.about(...)`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
@@ -53,11 +93,26 @@ class Rotation:
     now: datetime
     idle_until: datetime
 
+    def values(self) -> dict[str, Any]:
+        """By name, for the statement."""
+        return {
+            "session_id": self.session_id,
+            "old_hash": self.old_hash,
+            "new_hash": self.new_hash,
+            "now": self.now,
+            "idle_until": self.idle_until,
+        }
 
-def find_state(connection: Connection, session_id: str) -> Row[Any] | None:
-    """What decides whether a caller is let in, by one look at two primary keys."""
-    row: Row[Any] | None = connection.execute(_STATE, {"session_id": session_id}).one_or_none()
+
+def find_presented(connection: Connection, session_id: str) -> Row[Any] | None:
+    """What decides whether a token that somebody else presents is good, and whose it is."""
+    row: Row[Any] | None = connection.execute(_PRESENTED, {"session_id": session_id}).one_or_none()
     return row
+
+
+def list_living(connection: Connection, user_id: str, now: datetime) -> Sequence[Row[Any]]:
+    """The sessions of a user that are going on, last used first. MAX_SESSIONS_PER_USER bounds them."""
+    return connection.execute(_LIVING, {"user_id": user_id, "now": now}).all()
 
 
 def rotate(connection: Connection, wanted: Rotation) -> Row[Any] | None:
@@ -65,16 +120,7 @@ def rotate(connection: Connection, wanted: Rotation) -> Row[Any] | None:
 
     Of any number of simultaneous calls with one token exactly one gets a row back.
     """
-    return connection.execute(
-        _ROTATE,
-        {
-            "session_id": wanted.session_id,
-            "old_hash": wanted.old_hash,
-            "new_hash": wanted.new_hash,
-            "now": wanted.now,
-            "idle_until": wanted.idle_until,
-        },
-    ).one_or_none()
+    return connection.execute(_ROTATE, wanted.values()).one_or_none()
 
 
 def count_sessions(connection: Connection, now: datetime) -> int:
@@ -104,9 +150,25 @@ class SessionRepository:
         )
         return ended.rowcount == 1
 
+    def end_one_of(self, user_id: str, session_id: str, *, reason: str, now: datetime) -> bool:
+        """End one session of this user. Whether there was such a one that was going on."""
+        return self._end(reason, now, _S.user_id == user_id, _S.id == session_id) == 1
+
     def end_all_of(self, user_id: str, *, reason: str, now: datetime, except_id: str | None = None) -> int:
         """End every session of a user but one. How many were still going."""
-        statement = update(table_of(UserSession)).where(_S.user_id == user_id, _S.ended_at.is_(None))
-        if except_id:
-            statement = statement.where(_S.id != except_id)
-        return self._session.connection().execute(statement.values(ended_at=now, end_reason=reason)).rowcount
+        return self._end(reason, now, _S.user_id == user_id, *([_S.id != except_id] if except_id else []))
+
+    def _end(self, reason: str, now: datetime, *which: ColumnElement[bool]) -> int:
+        """Those that look expired end too, uncounted: a host whose clock is behind would still take them for alive."""
+        statement = update(table_of(UserSession)).where(*which, _S.ended_at.is_(None)).values(ended_at=now, end_reason=reason)
+        ended = self._session.connection().execute(statement.returning(_S.expires_at, _S.idle_expires_at)).all()
+        return sum(min(row.expires_at, row.idle_expires_at) > now for row in ended)
+
+    def make_room(self, user_id: str, *, most: int, now: datetime) -> list[str]:
+        """End the oldest sessions of a user so that one more may begin without there being more than `most`. Which they were.
+
+        Only right while the user's row is locked. Those that expired by themselves are closed on the way, so that what has to be
+        looked through for one user does not grow with the years.
+        """
+        ended = self._session.connection().execute(_MAKE_ROOM, {"owner_id": user_id, "kept": most - 1, "now": now}).all()
+        return sorted(row.id for row in ended if row.end_reason == "displaced")

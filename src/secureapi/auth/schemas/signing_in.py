@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from secureapi.core.schemas import ANYTHING, Message, Password, StrictSchema, Text
+from secureapi.core.schemas import ANYTHING, Message, OneOf, Password, StrictSchema, Text
 
 _LOGIN_LENGTH = 320
 
@@ -17,6 +17,11 @@ class LoginRequest(StrictSchema):
     username = Text(least=1, most=_LOGIN_LENGTH, pattern=ANYTHING)
     email = Text(least=1, most=_LOGIN_LENGTH, pattern=ANYTHING)
     password = Password(required=True)
+    delivery = OneOf(
+        ["body", "cookie"],
+        load_default="body",
+        metadata={"description": "Where the tokens are put: into the answer, or into cookies that scripts cannot read."},
+    )
 
     @validates_schema
     def _one_name(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -25,19 +30,36 @@ class LoginRequest(StrictSchema):
 
 
 class TokenPairResponse(StrictSchema):
-    """RFC 6749 section 5.1."""
+    """RFC 6749 section 5.1; by cookie without the tokens and with a CSRF token."""
 
-    access_token = fields.String(required=True)
+    also: ClassVar[dict[str, Any]] = {"oneOf": [{"required": ["access_token", "refresh_token"]}, {"required": ["csrf_token"]}]}
+
+    access_token = fields.String()
     token_type = fields.String(required=True)
     expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
-    refresh_token = fields.String(required=True)
+    refresh_token = fields.String()
     refresh_expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
+    csrf_token = fields.String(metadata={"description": "By cookie only: for the X-CSRF-Token header of every unsafe request."})
 
 
 class RefreshRequest(StrictSchema):
-    """The refresh token that came with the last pair."""
+    """The refresh token that came with the last pair; nothing where it comes by cookie."""
 
-    refresh_token = Text(least=1, most=512, required=True, pattern=ANYTHING, load_only=True)
+    refresh_token = Text(least=1, most=512, pattern=ANYTHING, load_only=True)
+
+
+class ReauthenticateRequest(StrictSchema):
+    """The password of whoever is signed in."""
+
+    password = Password(required=True)
+
+
+class FreshTokenResponse(StrictSchema):
+    """Another access token of the same session; by cookie without it."""
+
+    access_token = fields.String()
+    token_type = fields.String(required=True)
+    expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
 
 
 class ChangePasswordRequest(StrictSchema):

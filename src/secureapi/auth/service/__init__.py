@@ -1,8 +1,26 @@
 """The use cases of signing in and out, one file each."""
 
+from secureapi.auth.service.clients import Clients
 from secureapi.auth.service.credentials import Credentials
 from secureapi.auth.service.figures import Statistics
+from secureapi.auth.service.introspection import Introspection
+from secureapi.auth.service.living_sessions import LivingSessions
+from secureapi.auth.service.reauthentication import Reauthentication
 from secureapi.auth.service.sessions import Sessions
 from secureapi.auth.service.sign_in import SignIn, TokenPair
+from secureapi.auth.service.signing_keys import SigningKeys
+from secureapi.auth.service.token_pair import FreshToken
 
-__all__ = ["Credentials", "Sessions", "SignIn", "Statistics", "TokenPair"]
+__all__ = [
+    "Clients",
+    "Credentials",
+    "FreshToken",
+    "Introspection",
+    "LivingSessions",
+    "Reauthentication",
+    "Sessions",
+    "SignIn",
+    "SigningKeys",
+    "Statistics",
+    "TokenPair",
+]

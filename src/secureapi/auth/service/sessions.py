@@ -1,13 +1,14 @@
 """Sessions after they were opened: rotating their refresh token, and ending them."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.errors import RefreshRefused, RefreshReused
 from secureapi.auth.models import UserSession
 from secureapi.auth.refresh_tokens import RefreshToken, RefreshTokens
-from secureapi.auth.repository import Rotation, SessionRepository, rotate
+from secureapi.auth.repository import ROTATE_AND_NOTE, Rotation, SessionRepository, rotate
 from secureapi.auth.service.token_pair import TokenPair, TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
@@ -16,7 +17,7 @@ from secureapi.core.outbox import Outbox
 from secureapi.core.requests import Client
 from secureapi.security.events import EventType
 from secureapi.security.identity import Identity
-from secureapi.security.trail import Trail
+from secureapi.security.trail import Trail, about
 from secureapi.settings import Settings
 from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
@@ -60,14 +61,21 @@ class Sessions:
             raise
         successor = self._refresh_tokens.successor(token)
         now = self._clock.now()
-        with self._database.writing() as connection:
-            rotated = rotate(connection, Rotation(token.session_id, token.hash, successor.hash, now, now + self._lifetime))
-            if rotated is not None:
-                owner: str = rotated.user_id
-                self._trail.record(connection, events.REFRESHED, client=client, actor=owner, subject_id=owner, session_id=token.session_id)
+        rotated = self._rotate(Rotation(token.session_id, token.hash, successor.hash, now, now + self._lifetime), client)
         if rotated is None:
             return self._repeat_or_refuse(token, successor, client)
-        return self._token_pairs.of(rotated, user_id=owner, role=rotated.role, token=successor)
+        return self._token_pairs.of(rotated, user_id=rotated.user_id, role=rotated.role, token=successor)
+
+    def _rotate(self, wanted: Rotation, client: Client) -> Any | None:
+        """Move a family on and leave the event, both or neither. None when this token is not the good one."""
+        if self._database.writes_at_once:
+            return self._database.run(ROTATE_AND_NOTE, **wanted.values(), **about(client, wanted.now))
+        with self._database.writing() as connection:
+            rotated = rotate(connection, wanted)
+            if rotated is not None:
+                owner: str = rotated.user_id
+                self._trail.record(connection, events.REFRESHED, client=client, actor=owner, subject_id=owner, session_id=wanted.session_id)
+        return rotated
 
     def _repeat_or_refuse(self, token: RefreshToken, successor: RefreshToken, client: Client) -> TokenPair:
         """What becomes of a token that is ours and not the good one: inside the grace its successor is given again."""

@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from secureapi.auth import events
+from secureapi.auth.callers import Callers
 from secureapi.auth.errors import InvalidCredentials
 from secureapi.auth.models import UserSession
 from secureapi.auth.refresh_tokens import RefreshTokens
@@ -48,6 +49,7 @@ class SignIn:
         attempts: Attempts,
         refresh_tokens: RefreshTokens,
         token_pairs: TokenPairs,
+        callers: Callers,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -58,6 +60,7 @@ class SignIn:
         self._attempts = attempts
         self._refresh_tokens = refresh_tokens
         self._token_pairs = token_pairs
+        self._callers = callers
 
     def log_in(self, *, login: str, password: str, client: Client) -> TokenPair:
         """Open a session with a username or an email address and a password.
@@ -94,13 +97,17 @@ class SignIn:
             address=client.address,
             user_agent=client.user_agent,
         )
+        displaced: list[str] = []
         with self._database.transaction(client) as session:
             # Locked and looked at again: the account may have been disabled, or its password changed, while we hashed.
             present = UserRepository(session).get(user.id, lock=True)
             is_unchanged = present.is_active and present.password_changed_at == user.password_changed_at
             if is_unchanged:
                 self._attempts.clear(session, attempts_key(user.id))
+                displaced = SessionRepository(session).make_room(user.id, most=self._settings.max_sessions_per_user, now=now)
                 SessionRepository(session).add(opened)
+                for session_id in displaced:
+                    self._trail.record(session, events.SESSION_DISPLACED, client=client, subject_id=user.id, session_id=session_id)
                 self._trail.record(
                     session, events.LOGGED_IN, client=client, actor=user.id, subject_id=user.id, session_id=opened.id, methods=[BY_PASSWORD]
                 )
@@ -112,6 +119,8 @@ class SignIn:
             role = present.role
         if not is_unchanged:
             raise InvalidCredentials
+        for session_id in displaced:
+            self._callers.session_ended(user.id, session_id)
         return self._token_pairs.of(opened, user_id=user.id, role=role, token=token)
 
     def _remember_refusal(self, user: User | None, typed: str, attempt: Attempt, *, is_right: bool, client: Client) -> None:

@@ -20,10 +20,24 @@ class TokenPair:
     """Seconds for which the access token is good."""
     refresh_expires_in: int
     """Seconds for which the refresh token is good if it is not used."""
+    session_id: str
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name
 
     def __repr__(self) -> str:
         return "<TokenPair>"
+
+
+@dataclass(frozen=True, slots=True)
+class FreshToken:
+    """An access token without a new refresh token."""
+
+    access_token: str
+    expires_in: int
+    """Seconds for which it is good."""
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+
+    def __repr__(self) -> str:
+        return "<FreshToken>"
 
 
 class TokenPairs:
@@ -44,4 +58,12 @@ class TokenPairs:
             refresh_token=str(token),
             expires_in=self._lifetime,
             refresh_expires_in=max(0, int((until - self._clock.now()).total_seconds())),
+            session_id=token.session_id,
         )
+
+    def access_of(self, session: Any, *, user_id: str, role: str) -> FreshToken:
+        """One more access token of a session, with its `authenticated_at` as it is now."""
+        token = self._access_tokens.issue(
+            user_id=user_id, session_id=session.id, role=role, authenticated_at=session.authenticated_at, methods=session.methods
+        )
+        return FreshToken(token, self._lifetime)

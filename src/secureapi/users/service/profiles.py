@@ -1,6 +1,6 @@
 """Looking at accounts, and changing one's own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Row
@@ -18,7 +18,7 @@ from secureapi.users import events
 from secureapi.users.errors import NoSuchUser, ProfileRefused
 from secureapi.users.models import User
 from secureapi.users.names import canonical_or_refused, refuse_reserved
-from secureapi.users.repository import UserRepository, find_person, list_people
+from secureapi.users.repository import PERSON_BY_ID, UserRepository, find_person, list_people
 from secureapi.users.rules import canonical_email, canonical_text
 
 
@@ -30,18 +30,23 @@ class Profiles:
         self._clock = clock
         self._trail = trail
 
-    def mine(self, *, caller: Identity) -> Row[Any]:
-        """The caller's own account."""
-        with self._database.reading() as connection:
-            person = find_person(connection, caller.user_id)
+    def mine(self, *, caller: Identity) -> Any:
+        """The caller's own account: a row of `PERSON`."""
+        person = self._database.run(PERSON_BY_ID, user_id=caller.user_id)
         if person is None:
             raise NoSuchUser
         return person
 
-    def change_mine(self, *, changes: Mapping[str, Any], caller: Identity, client: Client) -> Row[Any]:
-        """Change the fields that are given and leave the others. Raises `Invalid`, and `ProfileRefused` when a name is taken."""
+    def change_mine(
+        self, *, changes: Mapping[str, Any], require_recent: Callable[[Identity], None], caller: Identity, client: Client
+    ) -> Row[Any]:
+        """Change the fields that are given and leave the others. Raises `Invalid`, and `ProfileRefused` when a name is taken.
+
+        `require_recent` raises for a caller who proved too long ago who he is. It is asked before another address takes the place of
+        the present one: whoever has the address can soon have the account.
+        """
         try:
-            return self._change(changes, caller, client)
+            return self._change(changes, require_recent, caller, client)
         except Unavailable:
             raise
         except Refusal as refusal:
@@ -52,7 +57,7 @@ class Profiles:
                 )
             raise
 
-    def _change(self, changes: Mapping[str, Any], caller: Identity, client: Client) -> Row[Any]:
+    def _change(self, changes: Mapping[str, Any], require_recent: Callable[[Identity], None], caller: Identity, client: Client) -> Row[Any]:
         if "username" in changes:
             refuse_reserved(changes["username"])
         if "email" in changes:
@@ -60,6 +65,8 @@ class Profiles:
         try:
             with self._database.transaction(client) as session:
                 user = UserRepository(session).get(caller.user_id, lock=True)
+                if changes.get("email", user.email) != user.email:
+                    require_recent(caller)
                 changed = _apply(user, changes)
                 if changed:
                     user.updated_at = self._clock.now()
@@ -75,7 +82,7 @@ class Profiles:
         assert person is not None  # noqa: S101 - it was locked above
         return person
 
-    def of(self, *, user_id: str, caller: Identity, client: Client) -> Row[Any]:
+    def of(self, *, user_id: str, caller: Identity, client: Client) -> Any:
         """Somebody's account, for those who may read accounts, or one's own.
 
         Raises `NoSuchUser` alike for an account that is not there and for one that this caller may not see.

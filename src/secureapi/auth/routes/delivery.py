@@ -1,0 +1,46 @@
+"""How tokens reach a client: in the body, or as cookies that no script can read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from secureapi.auth.cookies import Cookies
+from secureapi.auth.own_pages import OwnPages
+from secureapi.auth.service import FreshToken, TokenPair
+from secureapi.core.errors import Unauthenticated
+from secureapi.core.services import service
+
+
+def handed_over(pair: TokenPair, *, by_cookie: bool, csrf_token: str = "") -> Any:
+    """The answer with a pair. By cookie its body has no token, and a CSRF token: the one given here, or a new one."""
+    if not by_cookie:
+        return pair
+    csrf_token = csrf_token or service(OwnPages).new_token(pair.session_id)
+    cookies = service(Cookies)
+    cookies.set_access(pair.access_token, max_age=pair.expires_in)
+    cookies.set_refresh(pair.refresh_token, csrf_token=csrf_token, max_age=pair.refresh_expires_in)
+    return {
+        "token_type": pair.token_type,
+        "expires_in": pair.expires_in,
+        "refresh_expires_in": pair.refresh_expires_in,
+        "csrf_token": csrf_token,
+    }
+
+
+def renewed(fresh: FreshToken, *, by_cookie: bool) -> Any:
+    """The answer with another access token for the same session."""
+    if not by_cookie:
+        return fresh
+    service(Cookies).set_access(fresh.access_token, max_age=fresh.expires_in)
+    return {"token_type": fresh.token_type, "expires_in": fresh.expires_in}
+
+
+@contextmanager
+def forgotten_when_refused(*, by_cookie: bool) -> Iterator[None]:
+    """Clear the cookies where they are refused: they will never be good again, and the page should ask for a password."""
+    try:
+        yield
+    except Unauthenticated:
+        if by_cookie:
+            service(Cookies).clear()
+        raise

@@ -1,0 +1,70 @@
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secureapi.auth.devices import UNKNOWN, device_of
+
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
+SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1"
+)
+
+
+@pytest.mark.parametrize(
+    ("agent", "device"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox 128 on Linux"),
+        (CHROME, "Chrome 126 on Windows"),
+        (SAFARI, "Safari 17 on macOS"),
+        (IPHONE, "Mobile Safari 17 on iOS"),
+        ("curl/8.5.0", "curl 8.5"),
+        ("okhttp/4.12.0", "okhttp 4.12"),
+        ("python-requests/2.32.3", "Python Requests 2.32"),
+        ("command line", "command line"),
+        ("our-app/3 (build 77)", "our-app/3 (build 77)"),
+        ("", UNKNOWN),
+        ("   ", UNKNOWN),
+    ],
+)
+def test_a_device_is_named_in_a_few_words(agent, device):
+    assert device_of(agent) == device
+
+
+def test_an_unknown_agent_is_cut_and_cannot_move_the_cursor_of_whoever_reads_it():
+    device = device_of("\x1b[2J\u202eevil " + "x" * 250)
+
+    assert device.isprintable()
+    assert "\u202e" not in device
+    assert len(device) == 80
+
+
+@given(st.text(max_size=256))
+def test_whatever_an_agent_says_its_name_is_short_and_printable(agent):
+    device = device_of(agent)
+
+    assert device
+    assert device.isprintable()
+    assert len(device) <= 80
+
+
+@pytest.mark.parametrize("piece", ["schs", "CriOSchsia", "Android 4 ", "; ", "Mozilla", "(a;", "a", "1.", "MID713"])
+def test_the_worst_agents_that_were_found_cost_milliseconds(piece):
+    device_of("warm")
+    agent = (piece * 256)[:256]
+    began = time.process_time()
+
+    device_of.__wrapped__(agent)
+
+    assert time.process_time() - began < 0.1
+
+
+def test_the_patterns_are_not_loaded_before_somebody_lists_sessions():
+    import subprocess
+
+    asked = "import sys, secureapi.wiring; print(any(name.startswith('ua_parser') for name in sys.modules))"
+
+    assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "False\n"
