@@ -47,9 +47,17 @@ class Programs:
         with (self._folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._install()
+        self._running: dict[str, Program] = {}
 
-    def start(self, name: str, *arguments: str) -> "Program":
-        return Program([self._node, str(self._folder / name), *arguments])
+    def __getitem__(self, name: str) -> "Program":
+        """The program of this name, started when it is first asked for."""
+        if name not in self._running:
+            self._running[name] = Program([self._node, str(self._folder / name)])
+        return self._running[name]
+
+    def close(self) -> None:
+        for program in self._running.values():
+            program.close()
 
     def _install(self) -> None:
         outcome = self._folder / "outcome"

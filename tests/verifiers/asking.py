@@ -16,7 +16,8 @@ class OpenidClient:
     """npm openid-client, which is told nothing but the issuer."""
 
     def __init__(self, issuer, credentials, method, programs):
-        self._program = programs.start("openid_client.mjs", issuer.url, *credentials, method)
+        self._program = programs["openid_client.mjs"]
+        self._as = {"issuer": issuer.url, "id": credentials[0], "secret": credentials[1], "method": method}
 
     def metadata(self):
         return self._ask("metadata")
@@ -29,12 +30,12 @@ class OpenidClient:
 
     def _ask(self, what, token=None):
         try:
-            return self._program.ask(ask=what, token=token)
+            return self._program.ask(ask=what, token=token, **{"as": self._as})
         except NodeError as error:
             raise NotUnderstood(error.code) from error
 
     def close(self):
-        self._program.close()
+        pass
 
 
 class Authlib:

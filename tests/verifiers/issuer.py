@@ -5,12 +5,19 @@ import threading
 from contextlib import contextmanager
 from datetime import timedelta
 
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from support.processes import free_port
 from verifiers.forging import Forge
 
 JWKS = "/.well-known/jwks.json"
+
+
+class _Quiet(WSGIRequestHandler):
+    """Without a line for every request."""
+
+    def log_request(self, *_arguments):
+        pass
 
 
 class Issuer:
@@ -49,6 +56,11 @@ class Issuer:
         done = self.house.app.test_cli_runner().invoke(args=["jwt", "keys", "rotate"])
         assert done.exit_code == 0, done.output
 
+    def retire(self, kid):
+        """A key ends at once, as `flask jwt keys retire` does it."""
+        done = self.house.app.test_cli_runner().invoke(args=["jwt", "keys", "retire", kid, "--yes"])
+        assert done.exit_code == 0, done.output
+
     def end_the_overlap(self):
         """Let so much time pass that retiring keys are over."""
         self._clock.advance(self.house.settings.signing_key_overlap + timedelta(seconds=1))
@@ -66,7 +78,7 @@ def issuing(site, clock, **options):
 @contextmanager
 def serving(app, port):
     """A WSGI application behind a socket, in a thread of this process."""
-    server = make_server("127.0.0.1", port, app, threaded=True)
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -5,6 +5,7 @@ with the library's own word for why; anything else that it raises is an accident
 time is over for which it remembers the keys.
 """
 
+import itertools
 import warnings
 
 import jwt
@@ -70,9 +71,6 @@ class PyJWT:
     def forget(self):
         self._keys.get_jwk_set(refresh=True)
 
-    def close(self):
-        pass
-
 
 class Joserfc:
     """joserfc, which leaves fetching to its user."""
@@ -94,9 +92,6 @@ class Joserfc:
 
     def forget(self):
         self._keys = jwk.KeySet.import_key_set(_known(self._issuer))
-
-    def close(self):
-        pass
 
 
 class AuthlibJose:
@@ -122,9 +117,6 @@ class AuthlibJose:
 
     def forget(self):
         self._keys = JsonWebKey.import_key_set(_known(self._issuer))
-
-    def close(self):
-        pass
 
 
 class AuthlibResourceServer:
@@ -152,29 +144,26 @@ class AuthlibResourceServer:
     def forget(self):
         self.known = jwk.KeySet.import_key_set(_known(self._issuer))
 
-    def close(self):
-        pass
-
 
 class NpmJose:
-    """npm jose with its own JWKS client, in a process that lives as long as the verifier."""
+    """npm jose with its own JWKS client."""
+
+    _numbers = itertools.count()
 
     def __init__(self, issuer, programs):
-        self._program = programs.start("jose.mjs", issuer.url, issuer.audience)
+        self._program = programs["jose.mjs"]
+        self._which = {"verifier": next(self._numbers), "issuer": issuer.url, "audience": issuer.audience}
 
     def claims(self, token):
         try:
-            return self._program.ask(token=token)
+            return self._program.ask(claims=token, **self._which)
         except NodeError as error:
             if not error.code.startswith(("ERR_JW", "ERR_JOSE")):
                 raise
             raise Refused(error.code) from error
 
     def forget(self):
-        self._program.ask(reload=True)
-
-    def close(self):
-        self._program.close()
+        self._program.ask(reload=True, **self._which)
 
 
 LIBRARIES = {
@@ -184,3 +173,7 @@ LIBRARIES = {
     "Authlib RFC 9068": AuthlibResourceServer,
     "npm jose": NpmJose,
 }
+TAKES_NOT = ("EdDSA", "Authlib RFC 9068")
+"""It has a list of algorithms of its own, without the name that RFC 9864 has replaced."""
+PAIRS = [pair for pair in itertools.product(ALGORITHMS, LIBRARIES) if pair != TAKES_NOT]
+"""Every algorithm with every library that takes it."""

@@ -1,20 +1,25 @@
-// npm openid-client: node openid_client.mjs ISSUER CLIENT_ID CLIENT_SECRET METHOD. All it is told is the issuer; the rest it discovers.
-// A question is {ask: "metadata"}, or {ask: "introspect" | "revoke", token}.
+// npm openid-client. A question is {ask: "metadata" | "introspect" | "revoke", token, as: {issuer, id, secret, method}}. Of the server it is
+// told the issuer and nothing else; the rest it discovers, once for each client.
 
 import * as client from "openid-client";
 import { answerWith } from "./questions.mjs";
 
-const [issuer, id, secret, method] = process.argv.slice(2);
-const authenticate = { client_secret_basic: client.ClientSecretBasic, client_secret_post: client.ClientSecretPost }[method];
-const discover = () =>
-  client.discovery(new URL(issuer), id, undefined, authenticate(secret), {
+const discovered = new Map();
+
+function discover({ issuer, id, secret, method }) {
+  const proof = { client_secret_basic: client.ClientSecretBasic, client_secret_post: client.ClientSecretPost }[method];
+  return client.discovery(new URL(issuer), id, undefined, proof(secret), {
     algorithm: "oauth2",
     execute: [client.allowInsecureRequests], // plain http, as on this machine
   });
+}
 
-let configuration;
-await answerWith(async ({ ask, token }) => {
-  configuration ??= await discover();
+await answerWith(async ({ ask, token, as }) => {
+  const name = JSON.stringify(as);
+  if (!discovered.has(name)) {
+    discovered.set(name, await discover(as));
+  }
+  const configuration = discovered.get(name);
   switch (ask) {
     case "metadata":
       return configuration.serverMetadata();

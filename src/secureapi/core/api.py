@@ -11,12 +11,14 @@
 writes through a schema, and all three are what `/openapi.json` is made of.
 """
 
+import json
 from collections.abc import Callable, Mapping
+from functools import wraps
 from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from flask import Request
+from flask import Request, Response
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import ValidationError
 from webargs.flaskparser import FlaskParser
@@ -161,5 +163,25 @@ def asks(schema: type[StrictSchema]) -> Callable[[View], View]:
 def returns(
     schema: type[StrictSchema] | None, status: HTTPStatus = HTTPStatus.OK, *, description: str | None = None
 ) -> Callable[[View], View]:
-    """The answer: the schema it is written through, and its status. No schema: no body."""
-    return cast("Callable[[View], View]", _strict.response(int(status), schema, description=description))
+    """The answer: the schema it is written through, and its status. No schema: no body.
+
+    A view may return what the schema writes, that with headers as a tuple, or a finished response.
+    """
+    document = _strict.response(int(status), schema, description=description)
+    written = schema() if schema else None
+
+    def decorate(view: View) -> View:
+        @wraps(document(view))
+        def answer(*args: Any, **kwargs: Any) -> Response:
+            result = view(*args, **kwargs)
+            headers = None
+            if type(result) is tuple:  # and not a row of the database, which is one too
+                result, headers = result
+            if isinstance(result, Response):
+                return result
+            body = json.dumps(written.dump(result)) if written else None
+            return Response(body, int(status), headers, content_type=JSON if written else None)
+
+        return cast("View", answer)
+
+    return decorate

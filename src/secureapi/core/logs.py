@@ -13,7 +13,6 @@ from secureapi.core.redaction import redact
 from secureapi.core.requests import current_client, current_request_id, current_traceparent, printable
 from secureapi.settings import Settings
 
-_access = structlog.get_logger("secureapi.access")
 _own = structlog.get_logger(__name__)
 
 
@@ -84,6 +83,9 @@ class _LibraryLines(logging.Handler):
 
 def init_request_log(app: Flask, settings: Settings) -> None:
     """One line a request, and the request id on every other line that is written meanwhile."""
+    # Bound now, with the processors of this application: finding out anew for each line what it consists of costs as much as the line.
+    access = structlog.get_logger("secureapi.access").bind()
+    slow = settings.slow_request_ms
 
     @app.before_request
     def _begun() -> None:
@@ -92,25 +94,28 @@ def init_request_log(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def _ended(response: Response) -> Response:
-        response.headers["X-Request-ID"] = current_request_id()
-        trace = current_traceparent()
+        request_id, trace = current_request_id(), current_traceparent()
+        response.headers["X-Request-ID"] = request_id
         if trace:
             response.headers["traceparent"] = trace
-        milliseconds = round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 2)
+        now = time.perf_counter()
+        milliseconds = round((now - g.get("began", now)) * 1000, 2)
         identity = g.get("identity")
+        status = response.status_code
+        asked = request._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - each look through the proxy costs
         line: dict[str, Any] = {
-            "method": request.method,
-            "path": printable(request.path)[:200],
-            "status": response.status_code,
+            "method": asked.method,
+            "path": printable(asked.path)[:200],
+            "status": status,
             "milliseconds": milliseconds,
             "address": current_client().address,
             "user_id": identity.user_id if identity else None,
         }
         if trace:
             line["trace_id"] = trace[3:35]
-        if milliseconds > settings.slow_request_ms:
+        if milliseconds > slow:
             line["is_slow"] = True
-        log = _access.warning if response.status_code >= 500 or "is_slow" in line else _access.info  # noqa: PLR2004
+        log = access.warning if status >= 500 or "is_slow" in line else access.info  # noqa: PLR2004
         log("request", **line)
         return response
 

@@ -101,9 +101,7 @@ def init_problems(app: Flask) -> None:
 
     @app.errorhandler(Refusal)
     def _refused(refusal: Refusal) -> Response:
-        response = problem(
-            status_of(type(refusal)), refusal.code, refusal.sentence, refusal.faults, oauth_error=refusal.oauth_error
-        )
+        response = problem(status_of(type(refusal)), refusal.code, refusal.sentence, refusal.faults, oauth_error=refusal.oauth_error)
         if isinstance(refusal, errors.Unauthenticated):
             response.headers["WWW-Authenticate"] = refusal.challenge
         if refusal.retry_after is not None and isinstance(refusal, errors.TooMany | errors.Unavailable):

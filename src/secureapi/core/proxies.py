@@ -75,6 +75,7 @@ def _without_port(hop: str) -> str:
     return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
+@lru_cache(maxsize=4096)
 def canonical_address(text: str) -> str | None:
     """One spelling for one address: IPv4 inside IPv6 becomes IPv4, zones and ports are refused. None for anything else."""
     try:

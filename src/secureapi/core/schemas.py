@@ -54,6 +54,10 @@ class StrictSchema(Schema):
         "type": Message("type", "An object is expected."),
     }
 
+    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
+        """A value to be written: a key of a mapping, an attribute of anything else. marshmallow tries both, each time."""
+        return obj.get(attr, default) if isinstance(obj, Mapping) else getattr(obj, attr, default)
+
 
 _HIDDEN = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 """Control characters, and those that turn the direction of writing around: they make a name look like another one."""

@@ -1,14 +1,40 @@
 """Security headers on every answer, errors included."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, current_app, request
 from flask_talisman import Talisman
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """The policy of an API: an answer that a browser takes for a page may load, frame and send nothing at all."""
 _PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()"
 _NOT_KEPT = "no-store"
+_ALWAYS = (("Cross-Origin-Resource-Policy", "same-origin"), ("Cross-Origin-Opener-Policy", "same-origin"))
+
+
+_PLACE = "secureapi.headers"
+"""Where the fixed headers of an answer wait in the request's environment."""
+
+
+class FixedHeaders:
+    """Adds the headers that are the same on every answer of a kind, as they are, when the answer goes out.
+
+    Put through Flask's response they would be checked and copied header by header, twice, on each request.
+    """
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            headers.extend(environ.get(_PLACE, ()))
+            return start_response(status, headers, *rest)
+
+        return self._application(environ, start)
 
 
 class _Talisman(Talisman):  # type: ignore[misc]  # it has no types
@@ -25,8 +51,8 @@ class _Talisman(Talisman):  # type: ignore[misc]  # it has no types
         if headers is None:
             blank = Response()
             before = len(blank.headers)
-            headers = self._made[key] = list(super()._set_response_headers(blank).headers)[before:]
-        response.headers.extend(headers)
+            headers = self._made[key] = [*list(super()._set_response_headers(blank).headers)[before:], *_ALWAYS]
+        request.environ[_PLACE] = headers
         return response
 
 
@@ -50,12 +76,12 @@ def init_headers(app: Flask) -> Talisman:
         x_xss_protection=False,
     )
 
+    app.wsgi_app = FixedHeaders(app.wsgi_app)  # type: ignore[method-assign]
+
     @app.after_request
     def _keep_out_of_caches(response: Response) -> Response:
         headers = response.headers
         headers.setdefault("Cache-Control", _NOT_KEPT)
-        headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         if request.headers.get("Authorization"):
             headers.add("Vary", "Authorization")
         return response

@@ -254,7 +254,8 @@ class TestLearning:
         assert kid not in ring._vault._opened, "its private half must not lie about"
 
     @pytest.mark.parametrize(
-        ("phase", "is_found", "signs"), [("next", True, False), ("active", True, True), ("retiring", True, False), ("retired", False, False)]
+        ("phase", "is_found", "signs"),
+        [("next", True, False), ("active", True, True), ("retiring", True, False), ("retired", False, False)],
     )
     def test_a_key_signs_while_it_is_active_and_verifies_until_it_is_retired(self, ring_with, database, phase, is_found, signs):
         kid = ring_with().signing_key().kid
@@ -321,7 +322,18 @@ class TestStrangers:
         ring = ring_with()
         ring.signing_key()
         loads.clear()
-        for word in ("", "x", "x" * 42, "x" * 44, "../" * 14 + "x", "x" * 42 + "=", "hs256-zz", "hs256-" + "0" * 17, "é" * 43, "x" * 42 + "\n"):
+        for word in (
+            "",
+            "x",
+            "x" * 42,
+            "x" * 44,
+            "../" * 14 + "x",
+            "x" * 42 + "=",
+            "hs256-zz",
+            "hs256-" + "0" * 17,
+            "é" * 43,
+            "x" * 42 + "\n",
+        ):
             for _ in range(100):
                 assert ring.find(word) is None
         assert loads == []

@@ -183,7 +183,8 @@ class Turn:
         return None
 
     def _end_what_is_over(self) -> None:
-        for row in list(self._rows):
+        # Those that follow come last: they are left over only once nothing signs before them.
+        for row in sorted(self._rows, key=lambda row: row.phase == Phase.NEXT):
             if self._rotation.is_over(row, self._now):
                 if row.verifies_until is None:
                     # Somebody changed the row by hand. What the key has signed is good for the overlap, from now on.

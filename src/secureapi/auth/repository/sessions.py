@@ -24,9 +24,7 @@ _STATE: Select[Any] = (
     .where(_S.id == bindparam("session_id"))
 )
 _PRESENTED: Select[Any] = (
-    select(
-        _S.user_id, _S.ended_at, _S.expires_at, _S.idle_expires_at, _S.token_hash, _U.role, _U.status, _U.username
-    )
+    select(_S.user_id, _S.ended_at, _S.expires_at, _S.idle_expires_at, _S.token_hash, _U.role, _U.status, _U.username)
     .join_from(table_of(UserSession), table_of(User), _U.id == _S.user_id)
     .where(_S.id == bindparam("session_id"))
 )

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g
+from flask import g
 
 from secureapi.auth.errors import InvalidClientRequest
 from secureapi.auth.routes.blueprints import auth
+from secureapi.auth.routes.empty import empty_answer
 from secureapi.auth.schemas.for_services import IntrospectionResponse, TokenQuestion
 from secureapi.auth.service import Introspection
 from secureapi.core.api import accepts, returns
@@ -58,6 +60,4 @@ def revoke(question: dict[str, Any]) -> Any:
     The client proves itself as for introspection. The answer is the same for a token that is unknown or over.
     """
     service(Introspection).revoke(question["token"], client_id=g.client_id, client=current_client())
-    answer = Response(status=200)
-    del answer.headers["Content-Type"]
-    return answer
+    return empty_answer(HTTPStatus.OK)

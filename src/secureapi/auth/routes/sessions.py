@@ -3,10 +3,9 @@
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response
-
 from secureapi.auth.cookies import Cookies
 from secureapi.auth.routes.blueprints import auth, people
+from secureapi.auth.routes.empty import empty_answer
 from secureapi.auth.schemas.sessions import SessionsEndedResponse, SessionsResponse
 from secureapi.auth.service import LivingSessions
 from secureapi.core.api import returns
@@ -34,7 +33,7 @@ def end_my_session(session_id: str) -> Any:
     service(LivingSessions).end_mine(session_id=session_id, caller=caller, client=current_client())
     if caller.comes_by_cookie and session_id == caller.session_id:
         service(Cookies).clear()
-    return Response(status=HTTPStatus.NO_CONTENT)
+    return empty_answer(HTTPStatus.NO_CONTENT)
 
 
 @auth.delete("/sessions")
@@ -59,7 +58,7 @@ def list_sessions(user_id: str) -> Any:
 def end_session(user_id: str, session_id: str) -> Any:
     """End one of somebody's sessions. Its tokens are refused from now on, everywhere."""
     service(LivingSessions).end_one_of(user_id=user_id, session_id=session_id, caller=current_identity(), client=current_client())
-    return Response(status=HTTPStatus.NO_CONTENT)
+    return empty_answer(HTTPStatus.NO_CONTENT)
 
 
 @people.delete("/<id:user_id>/sessions")

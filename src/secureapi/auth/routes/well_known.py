@@ -75,4 +75,5 @@ def _cacheable(body: bytes, etag: str) -> Response:
     response = Response(body, content_type="application/json")
     response.headers["Cache-Control"] = _CACHED
     response.set_etag(etag)
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

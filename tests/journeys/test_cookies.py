@@ -1,0 +1,468 @@
+"""Sessions in a browser: tokens in cookies that scripts cannot read, taken when they are clear, and gone after signing out."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from journeys.answers import assert_headers, assert_problem, faults
+from secureapi.auth.service import Credentials
+from secureapi.core.requests import Client
+from support.browser import ACCESS, CSRF, REFRESH, SITE, SetCookie, browser_of, cookies_of
+
+LOGIN, REFRESHING, LOGOUT = (f"/api/v1/auth/{name}" for name in ("login", "refresh", "logout"))
+ME = "/api/v1/users/me"
+HIDDEN, SHOWN = frozenset(["secure", "httponly"]), frozenset(["secure"])
+
+
+@pytest.fixture
+def browser(house):
+    return browser_of(house)
+
+
+def plain(house, method, path, cookies=None, **options):
+    """A request of somebody who writes his own headers."""
+    headers = dict(options.pop("headers", {})) | ({} if cookies is None else {"Cookie": cookies})
+    return house.app.test_client(use_cookies=False).open(path, method=method, base_url=SITE, headers=headers, **options)
+
+
+def assert_cleared(answer, base="/api/v1"):
+    assert cookies_of(answer) == {
+        ACCESS: SetCookie(ACCESS, "", "/", 0, "Strict", HIDDEN, frozenset()),
+        REFRESH: SetCookie(REFRESH, "", f"{base}/auth", 0, "Strict", HIDDEN, frozenset()),
+        CSRF: SetCookie(CSRF, "", "/", 0, "Strict", SHOWN, frozenset()),
+    }
+
+
+@pytest.mark.parametrize("kind", ["json", "data"])
+def test_signing_in_by_cookie_puts_no_token_into_the_answer(house, base, kind):
+    person = house.register()
+    body = {"username": person.username, "password": person.password, "delivery": "cookie"}
+
+    answer = house.client().post(f"{base}/auth/login", base_url=SITE, **{kind: body})
+
+    assert answer.status_code == 200
+    assert_headers(answer)
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.json.keys() == {"token_type", "expires_in", "refresh_expires_in", "csrf_token"}
+    cookies = cookies_of(answer)
+    life, csrf_token = answer.json["refresh_expires_in"], answer.json["csrf_token"]
+    assert cookies == {
+        ACCESS: SetCookie(ACCESS, cookies[ACCESS].value, "/", 900, "Strict", HIDDEN, frozenset()),
+        REFRESH: SetCookie(REFRESH, cookies[REFRESH].value, f"{base}/auth", life, "Strict", HIDDEN, frozenset()),
+        CSRF: SetCookie(CSRF, csrf_token, "/", life, "Strict", SHOWN, frozenset()),
+    }
+    assert answer.json["expires_in"] == 900
+    assert 7 * 86400 - 60 < life <= 7 * 86400
+    assert cookies[REFRESH].value.startswith("sar_")
+    assert "eyJ" not in answer.text
+    assert "sar_" not in answer.text
+
+
+def test_without_secure_cookies_the_names_promise_nothing(make_house, engine):
+    house = make_house(engine, environment="development", secure_cookies=False)
+    person = house.register()
+
+    answer = house.client().post(LOGIN, json={"username": person.username, "password": person.password, "delivery": "cookie"})
+
+    assert {name: (cookie.flags, cookie.path) for name, cookie in cookies_of(answer).items()} == {
+        "secureapi_access": (frozenset(["httponly"]), "/"),
+        "secureapi_refresh": (frozenset(["httponly"]), "/api/v1/auth"),
+        "secureapi_csrf": (frozenset(), "/"),
+    }
+    access = cookies_of(answer)["secureapi_access"].value
+    assert plain(house, "GET", ME, f"secureapi_access={access}").status_code == 200
+    assert_problem(plain(house, "GET", ME, f"{ACCESS}={access}"), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("extra", [{}, {"delivery": "body"}])
+def test_tokens_come_in_the_body_unless_cookies_are_asked_for(house, extra):
+    person = house.register()
+
+    answer = house.client().post(LOGIN, json={"username": person.username, "password": person.password} | extra)
+
+    assert answer.json.keys() == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
+    assert cookies_of(answer) == {}
+
+
+@pytest.mark.parametrize("delivery", ["Cookie", "cookies", "", None, 1, ["cookie"], {"cookie": True}])
+def test_no_other_delivery_is_known(house, delivery):
+    answer = house.client().post(LOGIN, json={"username": "x", "password": "y", "delivery": delivery})
+
+    assert_problem(answer, 422)
+    assert set(faults(answer)) == {"/delivery"}
+
+
+def test_a_refused_sign_in_sets_no_cookie(house):
+    person = house.register()
+
+    answer = house.client().post(LOGIN, json={"username": person.username, "password": "wrong", "delivery": "cookie"})
+
+    assert_problem(answer, 401, "invalid_credentials")
+    assert cookies_of(answer) == {}
+
+
+def test_a_page_reads_and_changes_with_its_cookies(house, base):
+    person = house.register()
+    browser = browser_of(house, person, base)
+
+    assert browser.get("/users/me").json["id"] == person.id
+    changed = browser.patch("/users/me", json={"bio": "From a page"})
+
+    assert (changed.status_code, changed.json["bio"]) == (200, "From a page")
+    assert cookies_of(changed) == {}
+    (event,) = house.events("users.profile.changed", subject=person)
+    assert event.actor_id == person.id
+
+
+@pytest.mark.parametrize("body", [{}, {"json": {}}, {"data": b""}, {"content_type": "application/json"}, {"content_type": "text/plain"}])
+def test_a_refresh_by_cookie_needs_no_body_and_answers_by_cookie(house, base, body):
+    browser = browser_of(house, base=base)
+    before = dict(browser.jar)
+
+    answer = browser.post("/auth/refresh", **body)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json.keys() == {"token_type", "expires_in", "refresh_expires_in", "csrf_token"}
+    cookies = cookies_of(answer)
+    assert set(cookies) == {ACCESS, REFRESH, CSRF}
+    assert cookies[REFRESH].path == f"{base}/auth"
+    assert {name: browser.value(name) == before[name, cookies[name].path] for name in cookies} == {ACCESS: False, REFRESH: False, CSRF: True}
+    assert answer.json["csrf_token"] == browser.csrf_token, "tabs that know the present one must not be surprised"
+    assert browser.get("/users/me").status_code == 200
+    assert browser.post("/auth/refresh").status_code == 200
+
+
+@pytest.mark.parametrize("body", [{}, {"json": {}}, {"json": {"refresh_token": None}}])
+def test_a_refresh_with_neither_token_nor_cookie_says_what_is_missing(house, body):
+    answer = plain(house, "POST", REFRESHING, **body)
+
+    assert_problem(answer, 422)
+    assert set(faults(answer)) == {"/refresh_token"}
+
+
+def test_a_body_that_is_there_is_read_as_strictly_as_ever(house, browser):
+    text = {"data": "{}", "content_type": "text/plain"}
+    assert_problem(browser.post("/auth/refresh", **text), 415)
+    assert_problem(browser.post("/auth/refresh", json={"x": 1}), 422)
+    assert_problem(browser.post("/auth/refresh", data="{", content_type="application/json"), 400)
+    assert browser.post("/auth/refresh").status_code == 200
+
+
+def test_a_token_in_the_body_is_answered_in_the_body(house):
+    person = house.register()
+
+    answer = plain(house, "POST", REFRESHING, json={"refresh_token": person.tokens.refresh})
+
+    assert "refresh_token" in answer.json
+    assert "csrf_token" not in answer.json
+    assert cookies_of(answer) == {}
+
+
+AMBIGUOUS = {
+    "the access cookie twice": f"{ACCESS}={{access}}; {ACCESS}={{access}}",
+    "another access cookie first": f"{ACCESS}=x; {ACCESS}={{access}}",
+    "another access cookie last": f"{ACCESS}={{access}}; {ACCESS}=x",
+    "the plain name beside it": f"{ACCESS}={{access}}; secureapi_access={{access}}",
+    "the csrf cookie twice": f"{ACCESS}={{access}}; {CSRF}={{csrf}}; {CSRF}={{csrf}}",
+    "the refresh cookie twice": f"{ACCESS}={{access}}; {REFRESH}={{refresh}}; {REFRESH}=x",
+    "two headers joined by a comma": f"{ACCESS}={{access}},{ACCESS}=x",
+}
+
+
+@pytest.mark.parametrize("header", AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_a_neighbour_who_plants_a_second_cookie_gets_nobody_in(house, browser, header):
+    values = {"access": browser.value(ACCESS), "refresh": browser.value(REFRESH), "csrf": browser.value(CSRF)}
+    cookies = header.format(**values)
+
+    for method, path in (("GET", ME), ("PATCH", ME), ("POST", LOGOUT), ("POST", "/api/v1/auth/logout-all")):
+        answer = plain(house, method, path, cookies, headers={"X-CSRF-Token": browser.csrf_token})
+        assert_problem(answer, 400, "ambiguous_credentials")
+    assert_problem(plain(house, "POST", REFRESHING, cookies, headers={"X-CSRF-Token": browser.csrf_token}), 400, "ambiguous_credentials")
+    assert browser.get("/users/me").status_code == 200
+
+
+@pytest.mark.parametrize("name", [ACCESS, REFRESH])
+def test_a_header_and_a_cookie_are_one_too_many_even_for_the_same_token(house, name):
+    person = house.register()
+    browser = browser_of(house, person)
+    cookie = f"{name}={browser.value(name)}"
+
+    for headers in (person.headers, {"Authorization": f"Bearer {browser.value(ACCESS)}"}, {"Authorization": "Basic eDp5"}):
+        for method, path in (("GET", ME), ("POST", LOGOUT), ("POST", REFRESHING)):
+            if path == REFRESHING and name == ACCESS:
+                continue
+            answer = plain(house, method, path, cookie, headers=headers | {"X-CSRF-Token": browser.csrf_token})
+            assert_problem(answer, 400, "ambiguous_credentials")
+    assert browser.get("/users/me").status_code == 200
+
+
+def test_a_refresh_token_in_the_body_and_one_in_the_cookie_are_one_too_many(house, browser):
+    for token in (browser.value(REFRESH), house.register().tokens.refresh, "x"):
+        assert_problem(browser.post("/auth/refresh", json={"refresh_token": token}), 400, "ambiguous_credentials")
+    assert browser.post("/auth/refresh").status_code == 200
+
+
+def test_cookies_of_other_software_and_a_csrf_cookie_alone_do_not_disturb_a_header(house):
+    person = house.register()
+
+    for cookies in ("session=abc; theme=dark", f"{CSRF}=x", "sessionid=secureapi", f"theirs=1,{ACCESS}=x"):
+        assert plain(house, "PATCH", ME, cookies, headers=person.headers, json={"bio": "x"}).status_code == 200
+
+
+def test_two_cookie_headers_on_the_wire_are_two_cookies(live):
+    browser = browser_of(live.house)
+    access = browser.value(ACCESS)
+
+    def asked(*headers):
+        lines = "".join(f"{header}\r\n" for header in headers)
+        request = f"GET {ME} HTTP/1.1\r\nHost: 127.0.0.1:{live.port}\r\nConnection: close\r\n{lines}\r\n"
+        return live.speak(request.encode()).split(b"\r\n", 1)[0]
+
+    assert b" 200 " in asked(f"Cookie: {ACCESS}={access}")
+    assert b" 400 " in asked(f"Cookie: {ACCESS}={access}", f"Cookie: {ACCESS}={access}")
+    assert b" 400 " in asked(f"Cookie: {ACCESS}={access}", "Cookie: secureapi_access=x")
+    assert b" 401 " in asked("Cookie: theirs=1", f"Cookie: {ACCESS}={access}")
+
+
+@pytest.mark.parametrize("name", ["access_token", "token", "jwt", "refresh_token", "api_key", "__Host-secureapi_access"])
+def test_a_token_in_the_query_is_never_taken(house, base, name):
+    administrator = house.administrator()
+    tokens = administrator.tokens
+    for token in (tokens.access, tokens.refresh):
+        for path in ("/users/me", "/users", "/security/events", "/security/health"):
+            assert_problem(plain(house, "GET", f"{base}{path}?{name}={token}"), 401, "unauthenticated")
+            refused = plain(house, "GET", f"{base}{path}?{name}={token}", headers=administrator.headers)
+            assert_problem(refused, 422)
+            assert faults(refused) == {f"/{name}": "unknown_parameter"} or set(faults(refused)) == {f"/{name}"}
+            assert token not in refused.text
+        for path in ("/auth/refresh", "/auth/login", "/auth/register"):
+            assert_problem(plain(house, "POST", f"{base}{path}?{name}={token}", json={}), 422)
+    assert plain(house, "POST", REFRESHING, json={"refresh_token": tokens.refresh}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/auth/logout", "/auth/logout-all"])
+def test_signing_out_clears_every_cookie(house, base, path):
+    person = house.register()
+    browser = browser_of(house, person, base)
+    thief = browser.twin()
+
+    answer = browser.post(path)
+
+    assert answer.status_code == 200
+    assert_cleared(answer, base)
+    assert browser.jar == {}
+    assert_problem(thief.get("/users/me"), 401, "invalid_token")
+    assert_problem(thief.post("/auth/refresh"), 401, "invalid_refresh_token")
+
+
+@pytest.mark.parametrize(("path", "type"), [("/auth/logout", "auth.logout.succeeded"), ("/auth/logout-all", "auth.logout_all.succeeded")])
+@pytest.mark.parametrize("left", ["none", "broken"])
+def test_signing_out_works_with_the_refresh_cookie_alone(house, path, type, left):  # noqa: A002 - the column
+    person = house.register()
+    browser = browser_of(house, person)
+    thief = browser.twin()
+    if left == "none":
+        browser.forget(ACCESS)
+    else:
+        browser.put(ACCESS, "x.y.z")
+
+    answer = browser.post(path)
+
+    assert answer.status_code == 200, answer.text
+    assert_cleared(answer)
+    assert_problem(thief.get("/users/me"), 401, "invalid_token")
+    assert_problem(thief.post("/auth/refresh"), 401, "invalid_refresh_token")
+    (event,) = house.events(type, subject=person)
+    assert event.actor_id == person.id
+    assert event.session_id
+
+
+def test_signing_out_by_header_sets_no_cookie(house):
+    assert cookies_of(house.client().post(LOGOUT, headers=house.register().headers)) == {}
+
+
+def test_the_refresh_cookie_opens_nothing_else(house, browser):
+    browser.forget(ACCESS)
+    header = f"{REFRESH}={browser.value(REFRESH)}"
+
+    for method, path in (("GET", ME), ("PATCH", ME), ("GET", "/api/v1/security/health"), ("POST", "/api/v1/auth/change-password")):
+        answer = plain(house, method, path, header, headers={"X-CSRF-Token": browser.csrf_token}, json={} if method != "GET" else None)
+        assert_problem(answer, 401, "unauthenticated")
+    assert_problem(browser.post("/auth/reauthenticate", json={"password": "x"}), 401, "unauthenticated")
+
+
+def test_a_refresh_token_is_no_access_token_in_a_cookie_and_the_other_way_round(house, browser):
+    access, refresh = browser.value(ACCESS), browser.value(REFRESH)
+
+    assert_problem(plain(house, "GET", ME, f"{ACCESS}={refresh}"), 401, "invalid_token")
+    for path in (REFRESHING, LOGOUT):
+        answer = plain(house, "POST", path, f"{REFRESH}={access}", headers={"X-CSRF-Token": browser.csrf_token})
+        assert_problem(answer, 401, "invalid_refresh_token")
+    assert browser.get("/users/me").status_code == 200
+
+
+@pytest.mark.parametrize("value", ["", "x", '"{}"', "{}x", "{}, theirs=1", "null", "{} {}"])
+def test_a_forged_access_cookie_is_an_invalid_token(house, browser, value):
+    answer = plain(house, "GET", ME, f"{ACCESS}={value.replace('{}', browser.value(ACCESS))}")
+
+    assert_problem(answer, 401, "invalid_token")
+
+
+def test_cookies_that_are_refused_at_the_refresh_are_cleared(house, base):
+    person = house.register()
+    browser = browser_of(house, person, base)
+    house.service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
+
+    answer = browser.post("/auth/refresh")
+
+    assert_problem(answer, 401, "invalid_refresh_token")
+    assert_cleared(answer, base)
+    assert browser.jar == {}
+
+
+def test_a_thief_with_a_used_refresh_cookie_closes_the_session_and_loses_his_cookies(house):
+    person = house.register()
+    owner = browser_of(house, person)
+    thief = owner.twin()
+    assert owner.post("/auth/refresh").status_code == 200
+
+    answer = thief.post("/auth/refresh")
+
+    assert_problem(answer, 401, "refresh_reused")
+    assert_cleared(answer)
+    assert_problem(owner.get("/users/me"), 401, "invalid_token")
+    assert len(house.events("auth.session.refresh_reused", subject=person)) == 1
+
+
+@pytest.mark.parametrize("value", ["", "x", "sar_" + "A" * 64])
+def test_a_made_up_refresh_cookie_is_refused_and_cleared(house, value):
+    answer = plain(house, "POST", REFRESHING, f"{REFRESH}={value}")
+
+    assert_problem(answer, 401, "invalid_refresh_token")
+    assert_cleared(answer)
+
+
+def test_a_refused_refresh_in_the_body_clears_nothing(house):
+    assert cookies_of(plain(house, "POST", REFRESHING, json={"refresh_token": "x"})) == {}
+
+
+def test_cookies_stay_where_the_server_is_only_busy(make_house, engine):
+    house = make_house(engine, refresh_rate_limit="1/minute")
+    browser = browser_of(house)
+    assert browser.post("/auth/refresh").status_code == 200
+
+    answer = browser.post("/auth/refresh")
+
+    assert_problem(answer, 429)
+    assert cookies_of(answer) == {}
+
+
+def test_somebody_who_signs_out_of_a_dead_session_leaves_a_clean_browser(house):
+    person = house.register()
+    browser = browser_of(house, person)
+    other = browser.twin()
+    browser.post("/auth/logout")
+
+    answer = other.post("/auth/logout")
+
+    assert_problem(answer, 401)
+    assert_cleared(answer)
+    assert len(house.events("auth.logout.succeeded", subject=person)) == 1
+
+
+def test_signing_out_takes_the_previous_refresh_cookie_inside_the_grace_and_not_after(make_house, engine, clock):
+    house = make_house(engine, clock=clock, refresh_reuse_grace_seconds=10)
+    for seconds, status in ((9, 200), (10, 401)):
+        owner = browser_of(house)
+        late = owner.twin()
+        late.forget(ACCESS)
+        assert owner.post("/auth/refresh").status_code == 200
+        clock.advance(timedelta(seconds=seconds))
+
+        assert late.post("/auth/logout").status_code == status
+        assert owner.get("/users/me").status_code == (401 if status == 200 else 200)
+
+
+@pytest.mark.parametrize("why", ["ended", "disabled", "idle", "gone"])
+def test_no_refresh_cookie_of_a_session_that_is_over_signs_anybody_out(make_house, engine, clock, why):
+    house = make_house(engine, clock=clock)
+    person = house.register()
+    browser = browser_of(house, person)
+    browser.forget(ACCESS)
+    if why == "ended":
+        browser.twin().post("/auth/logout")
+    elif why == "disabled":
+        house.service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
+    elif why == "idle":
+        clock.advance(timedelta(days=7))
+    else:
+        house.execute("DELETE FROM users")
+    before = len(house.events())
+
+    assert_problem(browser.post("/auth/logout"), 401, "invalid_refresh_token")
+
+    assert len(house.events()) == before
+
+
+@pytest.mark.parametrize("tabs", [2, 12])
+def test_tabs_that_refresh_at_once_get_the_same_successor(make_house, engine, tabs):
+    house = make_house(engine, refresh_reuse_grace_seconds=10)
+    person = house.register()
+    first = browser_of(house, person)
+    browsers = [first.twin() for _ in range(tabs)]
+    together = threading.Barrier(tabs)
+    answers = []
+
+    def refresh(tab):
+        together.wait()
+        answers.append(tab.post("/auth/refresh"))
+
+    threads = [threading.Thread(target=refresh, args=(tab,)) for tab in browsers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [answer.status_code for answer in answers] == [200] * tabs
+    assert len({tab.value(REFRESH) for tab in browsers}) == 1
+    assert {tab.value(CSRF) for tab in browsers} == {first.csrf_token}
+    assert first.value(REFRESH) != browsers[0].value(REFRESH)
+    assert {tab.get("/users/me").status_code for tab in browsers} == {200}
+    assert len(house.events("auth.session.refreshed", subject=person)) == 1
+    assert house.events("auth.session.refresh_reused", subject=person) == []
+
+
+def test_whoever_guesses_by_cookie_pays_with_his_address(make_house, engine):
+    house = make_house(engine, rate_limit_per_minute=3)
+    browser = browser_of(house)
+    crowd = f"{ACCESS}=a; {ACCESS}=b"
+
+    assert_problem(plain(house, "GET", ME, f"{ACCESS}=x"), 401)
+    assert_problem(plain(house, "GET", ME, crowd), 400)
+    assert_problem(plain(house, "POST", LOGOUT, f"{REFRESH}=x"), 401)
+
+    assert_problem(plain(house, "GET", ME, crowd), 429)
+    assert_problem(plain(house, "POST", LOGOUT, f"{REFRESH}=x"), 429)
+    assert browser.get("/users/me").status_code == 200
+
+
+def test_requests_by_cookie_spend_the_budget_of_the_caller(make_house, engine):
+    house = make_house(engine, rate_limit_per_minute=3)
+    browser = browser_of(house)
+
+    assert [browser.get("/users/me").status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_no_cookie_reaches_the_trail_or_the_log(make_live):
+    live = make_live("embedded", log_level="DEBUG")
+    browser = browser_of(live.house)
+    values = [browser.value(ACCESS), browser.value(REFRESH), browser.csrf_token]
+    header = "; ".join(f"{name}={browser.value(name)}" for name in (ACCESS, REFRESH, CSRF))
+
+    assert live.get(ME, headers={"Cookie": header}).status == 200
+    assert live.post(REFRESHING, headers={"Cookie": header}).status == 403
+    assert live.post(LOGOUT, headers={"Cookie": header, "X-CSRF-Token": browser.csrf_token}).status == 200
+
+    seen = live.log() + str(live.house.events())
+    assert not [value for value in values if value in seen or value.rpartition(".")[2] in seen]
