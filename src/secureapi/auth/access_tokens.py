@@ -18,7 +18,7 @@ import structlog
 from flask import Flask
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
-from jwt.utils import base64url_decode
+from jwt.utils import base64url_decode, base64url_encode
 
 from secureapi.auth.errors import TokenRefused
 from secureapi.auth.keys import KeyRing
@@ -33,6 +33,11 @@ _MOST_CHARACTERS = 4096
 _REMEMBERED = 16_384
 _LEEWAY_SECONDS = 10
 _TYPE = "at+jwt"
+_HEADER = {"typ", "alg", "kid"}
+_CLIENT = "secureapi"
+"""The `client_id` of tokens that people get by signing in."""
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_P256_HALF = _P256_ORDER // 2
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
@@ -89,11 +94,11 @@ class AccessTokens:
                 "role": role,
                 "auth_time": int(authenticated_at.timestamp()),
                 "amr": methods.split(),
-                "client_id": "secureapi",
+                "client_id": _CLIENT,
             },
             additional_headers={"typ": _TYPE, "kid": key.kid},
         )
-        return token
+        return _with_low_s(token) if key.algorithm == "ES256" else token
 
     def read(self, token: str) -> Claims:
         """What a token says. Raises `TokenRefused` for every token that is not exactly one of ours, good now."""
@@ -118,9 +123,12 @@ class AccessTokens:
         if len(token) > _MOST_CHARACTERS or not _COMPACT.fullmatch(token) or not _is_canonical(token):
             raise TokenRefused
         try:
-            head, payload, _ = token.split(".")
+            head, payload, signature = token.split(".")
             header = _strictly(head)
-            if header.get("typ") != _TYPE:
+            # What we never write is not read: no `crit`, no `jku`, no key that the token brings along.
+            if header.keys() != _HEADER or header["typ"] != _TYPE:
+                raise TokenRefused
+            if header["alg"] == "ES256" and _s_of(signature) > _P256_HALF:
                 raise TokenRefused
             decode_token(token)
             claims = _claims_of(_strictly(payload), key_id=header["kid"], longest=int(self._lifetime.total_seconds()))
@@ -149,14 +157,30 @@ def _strictly(part: str) -> dict[str, Any]:
     return value
 
 
+def _with_low_s(token: str) -> str:
+    """An ES256 token in the one spelling of its signature that we accept: (r, s) and (r, n - s) verify alike."""
+    signed, _, signature = token.rpartition(".")
+    raw, s = base64url_decode(signature), _s_of(signature)
+    if s <= _P256_HALF:
+        return token
+    return f"{signed}.{base64url_encode(raw[:32] + (_P256_ORDER - s).to_bytes(32, 'big')).decode()}"
+
+
+def _s_of(signature: str) -> int:
+    """The second half of an ES256 signature (RFC 7518 section 3.4)."""
+    return int.from_bytes(base64url_decode(signature)[32:], "big")
+
+
 def _claims_of(payload: dict[str, Any], *, key_id: str, longest: int) -> Claims:
     """The claims, if every one is there, of its type, and for no longer than we ever issue. Raises `ValueError` otherwise."""
-    words = {name: payload[name] for name in ("sub", "sid", "jti", "role", "type", "aud")}
+    words = {name: payload[name] for name in ("sub", "sid", "jti", "role", "type", "aud", "client_id")}
     moments = {name: payload[name] for name in ("exp", "iat", "nbf", "auth_time")}
     methods = payload["amr"]
     if not all(isinstance(word, str) for word in words.values()) or not (is_id(words["sub"]) and is_id(words["sid"])):
         raise ValueError
-    if not all(type(moment) is int for moment in moments.values()) or not isinstance(methods, list) or words["type"] != "access":
+    if not isinstance(methods, list) or not all(isinstance(method, str) for method in methods):
+        raise ValueError
+    if not all(type(moment) is int for moment in moments.values()) or words["type"] != "access":
         raise ValueError
     if moments["exp"] - moments["iat"] > longest:
         raise ValueError
@@ -166,7 +190,7 @@ def _claims_of(payload: dict[str, Any], *, key_id: str, longest: int) -> Claims:
         token_id=words["jti"],
         role=words["role"],
         authenticated_at=moments["auth_time"],
-        methods=tuple(str(method) for method in methods),
+        methods=tuple(methods),
         issued_at=moments["iat"],
         not_before=moments["nbf"],
         expires_at=moments["exp"],

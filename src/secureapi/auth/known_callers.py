@@ -5,8 +5,9 @@ committed first, then marked here, and only then answered:
 
 * `x`: this session has ended. Kept longer than any copy lives.
 * `e`: something about this user has changed (role, password, status); a copy made under another value of it is worthless. Whoever
-  finds none makes one, so that a Redis that was emptied is noticed.
-* `s`: the copy, with the `e` under which it was made.
+  finds none makes one, so that a Redis that was emptied, or has thrown a key away, is noticed.
+* `s`: the copy, with the `e` under which it was made and the run of the server that was asked: one that was restarted from an older
+  file, or a replica that took over, may have the copy and lack the mark.
 
 Whoever reads the database stores a copy only if no mark was set meanwhile, in one script; so a slow reader cannot bring back what
 a revocation has just removed. The same script counts the request against the caller's budget: one exchange a request. A session
@@ -65,7 +66,7 @@ return 1
 
 _END = Script("""
 redis.call('SET', KEYS[2], '1', 'PX', ARGV[1])
-redis.call('DEL', KEYS[1])
+redis.call('DEL', KEYS[1], KEYS[3])
 return 1
 """)
 
@@ -98,6 +99,8 @@ class Sighting:
     """Under which a copy may be kept."""
     seen_at: int
     """When, in milliseconds by the clock of Redis: the age of a copy counts from here."""
+    server: str
+    """Which run of Redis was asked."""
 
 
 class KnownCallers:
@@ -114,21 +117,25 @@ class KnownCallers:
         accepted, count, wait, copy, mark, epoch, now = self._store.run(
             _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w"), (self._window_ms, self._most, _MARK_SECONDS * 1000)
         )
+        server = self._store.server
         if mark:
-            return Sighting(None, has_ended=True, role=None, epoch="", seen_at=now)
+            return Sighting(None, has_ended=True, role=None, epoch="", seen_at=now, server=server)
         budget = Budget(is_exceeded=not accepted, remaining=max(0, self._most - count), resets_in=max(1, wait) / 1000)
-        known_epoch, _, rest = copy.decode().partition("|")
-        role, _, until = rest.partition("|")
-        # A Redis that failed may have lost a mark with it (a replica took over, an older file was loaded): copies are not believed
-        # until none is left from before.
-        is_believed = bool(copy) and not self._store.has_failed_within(COPY_SECONDS)
-        is_good = is_believed and known_epoch == epoch.decode() and float(until) > time.time()
-        return Sighting(budget, has_ended=False, role=role if is_good else None, epoch=epoch.decode(), seen_at=now)
+        role = self._believed(copy.decode(), f"{epoch.decode()}|{server}") if copy and server else None
+        return Sighting(budget, has_ended=False, role=role, epoch=epoch.decode(), seen_at=now, server=server)
+
+    def _believed(self, copy: str, present: str) -> str | None:
+        """The role in a copy that was made under the present epoch and server, for a session that has not ended by itself since."""
+        role, until, made_under = copy.split("|", 2)
+        # A Redis that could not be used may have lost a mark meanwhile: no copy is believed until none is left from before.
+        if made_under != present or float(until) <= time.time() or self._store.has_failed_within(COPY_SECONDS):
+            return None
+        return role
 
     def keep(self, user_id: str, session_id: str, *, sighting: Sighting, role: str, until: float) -> None:
         """Keep a copy, unless a mark was set since that sighting. `until` is when the session ends, in epoch seconds."""
         dies_at = sighting.seen_at + COPY_SECONDS * 1000
-        copy = f"{sighting.epoch}|{role}|{until}"
+        copy = f"{role}|{until}|{sighting.epoch}|{sighting.server}"
         self._store.run(_KEEP, _keys(user_id, session_id), (sighting.epoch, copy, dies_at, _MARK_SECONDS * 1000))
 
     def remember_end(self, user_id: str, session_id: str) -> None:

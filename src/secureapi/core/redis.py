@@ -6,6 +6,7 @@ exchange itself. Redis is speed, never truth: whoever uses this must be able to 
 
 import hashlib
 import os
+import re
 import threading
 import time
 from typing import Any
@@ -15,12 +16,13 @@ from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as Gone
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoPermissionError, NoScriptError, RedisError
 from redis.retry import Retry
 
 from secureapi.settings import Settings
 
 _log = structlog.get_logger(__name__)
+_RUN = re.compile(rb"^run_id:([0-9a-f]+)\r?$", re.MULTILINE)
 REST_SECONDS = 1.0
 """After a failure nobody tries again for so long, so that a Redis that hangs costs one time-out a second and not one a request."""
 
@@ -78,6 +80,14 @@ class RedisStore:
         except (RedisError, OSError) as error:
             raise RedisAway from error
 
+    @property
+    def server(self) -> str:
+        """Which run of which server gave this thread its last answer; empty where the server does not say.
+
+        One that was restarted, or that has taken over, may lack what was written last.
+        """
+        return getattr(self._mine, "server", "")
+
     def has_failed_within(self, seconds: float) -> bool:
         """Whether this process could not use Redis at some moment of the last so many seconds, and may have missed something."""
         return time.monotonic() < self._failed_at + seconds
@@ -97,6 +107,7 @@ class RedisStore:
         fresh = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
             fresh.connect()
+            self._mine.server = _run_of(fresh)
             answer = self._exchange(fresh, script, keys, args)
         except BaseException:
             fresh.disconnect()
@@ -115,3 +126,15 @@ class RedisStore:
         except NoScriptError:
             connection.send_command("EVAL", script.source, len(keys), *keys, *args)  # type: ignore[no-untyped-call]
             return connection.read_response()
+
+
+def _run_of(connection: AbstractConnection) -> str:
+    """The random id that a server gives itself at each start. Asked once a connection."""
+    connection.send_command("INFO", "server")  # type: ignore[no-untyped-call]
+    try:
+        told: bytes = connection.read_response()
+    except NoPermissionError:
+        _log.warning("redis.info_denied")
+        return ""
+    found = _RUN.search(told)
+    return found[1].decode() if found else ""

@@ -16,6 +16,7 @@ class FakeStore:
         self.answer = answer
         self.asked = []
         self.failed_seconds_ago = float("inf")
+        self.server = "run"
 
     def has_failed_within(self, seconds):
         return self.failed_seconds_ago < seconds
@@ -33,15 +34,15 @@ def answer(*, accepted=1, count=1, wait=60_000, copy=b"", mark=b"", epoch=b"e", 
     return [accepted, count, wait, copy, mark, epoch, now]
 
 
-SEEN = Sighting(None, has_ended=False, role=None, epoch="e1", seen_at=5_000)
+SEEN = Sighting(None, has_ended=False, role=None, epoch="e1", seen_at=5_000, server="run")
 
 
 def sighting(**told):
     return callers(answer=answer(**told)).look(ALICE, SESSION)
 
 
-def copy_of(epoch="e", role="user", until=None):
-    return f"{epoch}|{role}|{time.time() + 100 if until is None else until}".encode()
+def copy_of(epoch="e", role="user", until=None, server="run"):
+    return f"{role}|{time.time() + 100 if until is None else until}|{epoch}|{server}".encode()
 
 
 def test_a_caller_whose_copy_is_good_is_known():
@@ -55,6 +56,18 @@ def test_a_copy_of_another_epoch_is_worth_nothing():
     assert sighting(copy=copy_of(epoch="e0"), epoch=b"e1").role is None
     assert sighting(copy=copy_of(epoch="e0"), epoch=b"").role is None
     assert sighting(copy=copy_of(epoch="e1"), epoch=b"e1").role == "user"
+
+
+def test_a_copy_that_another_run_of_redis_has_handed_down_is_worth_nothing():
+    """A replica that took over, or a file from before: the mark that came after the copy may be missing."""
+    assert sighting(copy=copy_of(server="run")).role == "user"
+    assert sighting(copy=copy_of(server="another")).role is None
+
+
+def test_where_redis_does_not_say_which_it_is_no_copy_is_believed():
+    known = callers(answer=answer(copy=copy_of(server="")))
+    known._store.server = ""
+    assert known.look(ALICE, SESSION).role is None
 
 
 def test_a_copy_does_not_outlive_its_session():
