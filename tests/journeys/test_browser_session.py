@@ -1,11 +1,14 @@
 """A real browser with a page of ours, and with pages of others beside it."""
 
 import http.server
+import re
 import shutil
 import threading
 
 import pytest
 from playwright.sync_api import sync_playwright
+
+from support.live import ROOT
 
 API = "/api/v1"
 ASK = """
@@ -90,8 +93,7 @@ class OurPage:
         return dict(pair.split("=", 1) for pair in self.page.evaluate("document.cookie").split("; ") if pair)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-@pytest.mark.parametrize("is_secure", [True, False])
+@pytest.mark.parametrize(("host", "is_secure"), [("localhost", True), ("127.0.0.1", False)])
 def test_a_page_signs_in_reads_changes_refreshes_and_signs_out(make_live, browser, host, is_secure):
     live = make_live("embedded", environment="development", secure_cookies=is_secure)
     person = live.house.register()
@@ -155,9 +157,9 @@ def test_a_page_of_another_origin_makes_the_browser_change_nothing(make_live, br
             tried = evil.evaluate(TRY, {"url": f"{ours}{API}{path}", "headers": headers})
             assert tried[:3] == ["TypeError"] * 3, "no answer of ours may be read"
     for path in ("/auth/logout", "/auth/refresh"):
-        form = "url => { const f = document.createElement('form'); f.method = 'post'; f.action = url; document.body.append(f); f.submit(); }"
         with evil.expect_navigation() as navigation:
-            evil.evaluate(form, f"{ours}{API}{path}")
+            evil.set_content(f"<form method=post action='{ours}{API}{path}'></form>")
+            evil.evaluate("document.forms[0].submit()")
         assert navigation.value.status in {401, 403, 415, 422}
         evil.goto(f"http://{host}:{neighbour}/")
     login = {"username": person.username, "password": person.password, "delivery": "cookie"}
@@ -174,3 +176,27 @@ def test_a_page_of_another_origin_makes_the_browser_change_nothing(make_live, br
     assert {event.details["reason"] for event in refused} == ({"cross_site_request"} if is_neighbour else set())
     assert len(live.house.events("auth.login.succeeded", subject=person)) == 1
     assert live.house.events("auth.logout.succeeded", subject=person) == []
+
+
+def test_the_page_in_the_documentation_works_as_it_is_written(make_live, browser):
+    live = make_live("embedded")
+    person = live.house.register(email="john@example.com", password="Tall-Trees-42!")
+    (script,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "browser.md").read_text(), re.DOTALL)
+    opening, closing = script.split('await call("POST", "/auth/logout");')
+    page = OurPage(browser, f"http://localhost:{live.port}").page
+
+    page.evaluate(f"async () => {{ {opening}; window.call = call; }}")
+    browser.clear_cookies(name="__Host-secureapi_access")
+    statuses = page.evaluate("async () => (await call('PATCH', '/users/me', {bio: 'Refreshed'})).status")
+
+    assert (closing.strip(), statuses) == ("", 200)
+    assert page.evaluate("async () => (await call('POST', '/auth/logout')).status") == 200
+    assert browser.cookies() == []
+    seen = [event.type for event in live.house.events(subject=person) if event.type.startswith(("auth.", "users.profile"))]
+    assert seen == [
+        "auth.login.succeeded",
+        "users.profile.changed",
+        "auth.session.refreshed",
+        "users.profile.changed",
+        "auth.logout.succeeded",
+    ]

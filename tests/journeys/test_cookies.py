@@ -127,7 +127,11 @@ def test_a_refresh_by_cookie_needs_no_body_and_answers_by_cookie(house, base, bo
     cookies = cookies_of(answer)
     assert set(cookies) == {ACCESS, REFRESH, CSRF}
     assert cookies[REFRESH].path == f"{base}/auth"
-    assert {name: browser.value(name) == before[name, cookies[name].path] for name in cookies} == {ACCESS: False, REFRESH: False, CSRF: True}
+    assert {name: browser.value(name) == before[name, cookies[name].path] for name in cookies} == {
+        ACCESS: False,
+        REFRESH: False,
+        CSRF: True,
+    }
     assert answer.json["csrf_token"] == browser.csrf_token, "tabs that know the present one must not be surprised"
     assert browser.get("/users/me").status_code == 200
     assert browser.post("/auth/refresh").status_code == 200
@@ -276,6 +280,21 @@ def test_signing_out_works_with_the_refresh_cookie_alone(house, path, type, left
     (event,) = house.events(type, subject=person)
     assert event.actor_id == person.id
     assert event.session_id
+
+
+def test_ending_the_present_session_from_the_list_clears_every_cookie_too(house, base):
+    person = house.register()
+    browser = browser_of(house, person, base)
+    browser_of(house, person)
+    sessions = browser.get("/auth/sessions").json["sessions"]
+    (current,) = [session["id"] for session in sessions if session["is_current"]]
+    (other,) = [session["id"] for session in sessions if not session["is_current"]]
+
+    assert cookies_of(browser.ask("DELETE", f"{base}/auth/sessions/{other}")) == {}
+    answer = browser.ask("DELETE", f"{base}/auth/sessions/{current}")
+
+    assert answer.status_code == 204
+    assert_cleared(answer, base)
 
 
 def test_signing_out_by_header_sets_no_cookie(house):

@@ -80,7 +80,8 @@ def test_a_method_that_nobody_knows_is_not_let_past_as_a_safe_one(house, browser
 @pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
 @pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout", "/auth/logout-all"])
 @pytest.mark.parametrize("cookies", ["all", "refresh"])
-def test_another_site_changes_nothing_although_the_browser_sends_the_cookies(house, person, browser, stranger, path, cookies):
+def test_another_site_changes_nothing_although_the_browser_sends_the_cookies(person, browser, stranger, path, cookies):
+    house = browser.house
     if cookies == "refresh":
         browser.forget(ACCESS)
     before = session_of(house, person)

@@ -2,13 +2,14 @@
 
 import base64
 import json
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Clients, Credentials
 from secureapi.core.requests import Client
 from support.house import Tokens
 from support.races import Crowd, change_role
@@ -83,6 +84,36 @@ def by_a_thief_who_used_an_old_refresh_token(live):
     return Victim(newest, lambda: expect(live.post(REFRESH, json={"refresh_token": stolen}), 401))
 
 
+def by_ending_this_one_session_from_another(live):
+    person = live.house.register()
+    other, path = live.house.sign_in(person), f"{AUTH}/sessions/{sid_of(person.tokens)}"
+    return Victim(person.tokens, lambda: expect(live.delete(path, headers=other.headers), 204))
+
+
+def by_ending_all_others(live):
+    person = live.house.register()
+    tokens, other = person.tokens, live.house.sign_in(person)
+    return Victim(tokens, lambda: expect(live.delete(f"{AUTH}/sessions", headers=other.headers), 200))
+
+
+def by_an_administrator_who_ends_one(live):
+    person, administrator = live.house.register(), live.house.administrator()
+    path = f"{USERS}/{person.id}/sessions/{sid_of(person.tokens)}"
+    return Victim(person.tokens, lambda: expect(live.delete(path, person=administrator), 204))
+
+
+def by_an_administrator_who_ends_all(live):
+    person, administrator = live.house.register(), live.house.administrator()
+    return Victim(person.tokens, lambda: expect(live.delete(f"{USERS}/{person.id}/sessions", person=administrator), 200))
+
+
+def by_a_client_that_revokes_the_access_token(live):
+    person, name = live.house.register(), f"client-{secrets.token_hex(4)}"
+    secret = live.house.service(Clients).add(client_id=name, client=TERMINAL)
+    form = {"token": person.tokens.access, "client_id": name, "client_secret": secret}
+    return Victim(person.tokens, lambda: expect(live.post(f"{AUTH}/revoke", form=form), 200))
+
+
 WAYS = [
     by_logout,
     by_logout_all_from_another_device,
@@ -91,6 +122,11 @@ WAYS = [
     by_disabling,
     by_a_change_of_role,
     by_a_thief_who_used_an_old_refresh_token,
+    by_ending_this_one_session_from_another,
+    by_ending_all_others,
+    by_an_administrator_who_ends_one,
+    by_an_administrator_who_ends_all,
+    by_a_client_that_revokes_the_access_token,
 ]
 
 
@@ -99,8 +135,8 @@ def test_no_request_that_starts_after_the_answer_is_accepted_on_any_worker(live,
     for _ in range(2):
         victim = way(live)
 
-        with Crowd(lambda tokens=victim.tokens: live.get(ME, headers=tokens.headers).status) as crowd:
-            crowd.meet(200, times=24)
+        with Crowd(lambda tokens=victim.tokens: live.get(ME, headers=tokens.headers).status, threads=6) as crowd:
+            crowd.meet(200, times=20)
             victim.end()
             answered = time.monotonic()
             crowd.go_on_after(answered)

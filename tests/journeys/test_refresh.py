@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 - letters that look alike are the subject here
 
 import base64
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from journeys.answers import assert_headers, assert_problem
 from secureapi.auth.service import Credentials
 from secureapi.core.requests import Client
+from secureapi.settings import Settings
 
 REFRESH = "/api/v1/auth/refresh"
 ME = "/api/v1/users/me"
@@ -146,6 +148,12 @@ def test_an_access_token_is_no_refresh_token_and_the_other_way_round(house):
     assert not is_let_in(house, person.tokens.refresh)
 
 
+def test_whoever_sets_nothing_has_a_grace_of_ten_seconds():
+    (field,) = [field for field in dataclasses.fields(Settings) if field.name == "refresh_reuse_grace_seconds"]
+
+    assert field.default == 10
+
+
 def test_a_lost_answer_inside_the_grace_gives_the_very_same_successor(make_house, engine, clock):
     house = make_house(engine, clock=clock, refresh_reuse_grace_seconds=10)
     person = house.register()
@@ -155,6 +163,22 @@ def test_a_lost_answer_inside_the_grace_gives_the_very_same_successor(make_house
     assert successor(house, person.tokens.refresh) == first
     assert len(house.execute("SELECT * FROM sessions")) == 1
     assert house.execute("SELECT generation FROM sessions")[0][0] == 1
+    assert len(house.events("auth.session.refreshed", subject=person)) == 1
+    assert len(house.events("auth.session.refresh_repeated", subject=person)) == 1
+    assert not house.execute("SELECT * FROM outbox")
+
+
+def test_the_owner_is_to_be_told_by_mail_that_a_family_was_closed(make_house, engine):
+    house = make_house(engine)
+    person = house.register()
+    successor(house, person.tokens.refresh)
+
+    for _ in range(3):
+        assert refreshed(house, person.tokens.refresh).status_code == 401
+
+    (note,) = house.execute("SELECT topic, user_id, details, delivered_at FROM outbox")
+    assert (note.topic, str(note.user_id).replace("-", ""), note.delivered_at) == ("mail.refresh_reused", person.id.replace("-", ""), None)
+    assert "sar_" not in str(note.details)
 
 
 def test_the_grace_does_not_slide(make_house, engine, clock):

@@ -177,9 +177,7 @@ def test_guesses_here_at_the_sign_in_and_at_the_change_of_the_password_count_tog
     for _ in range(2):
         house.client().post(f"{API}/auth/login", json={"username": person.username, "password": "wrong"})
         again(house, person.headers, "wrong")
-    house.client().post(
-        f"{API}/auth/change-password", headers=person.headers, json={"current_password": "wrong", "new_password": NEW}
-    )
+    house.client().post(f"{API}/auth/change-password", headers=person.headers, json={"current_password": "wrong", "new_password": NEW})
 
     assert_problem(again(house, person.headers, person.password), 403, "wrong_current_password")
     assert house.client().post(f"{API}/auth/login", json={"username": person.username, "password": person.password}).status_code == 401
@@ -269,7 +267,9 @@ def test_nobody_proves_himself_without_a_good_access_token(house):
     assert_problem(refused, 401, "invalid_token")
 
 
-@pytest.mark.parametrize("body", [{}, {"password": ""}, {"password": None}, {"password": 1}, {"password": "x" * 129}, {"password": "x", "a": 1}])
+@pytest.mark.parametrize(
+    "body", [{}, {"password": ""}, {"password": None}, {"password": 1}, {"password": "x" * 129}, {"password": "x", "a": 1}]
+)
 def test_a_proof_of_the_wrong_shape_is_refused_and_costs_no_attempt(house, body):
     person = house.register()
     assert person.headers
@@ -289,7 +289,9 @@ def test_in_a_browser_the_fresh_token_is_a_cookie(own, clock, base):
 
     assert answer.json == {"token_type": "Bearer", "expires_in": 900}
     cookie = cookies_of(answer)[ACCESS]
-    assert cookies_of(answer) == {ACCESS: SetCookie(ACCESS, cookie.value, "/", 900, "Strict", frozenset(["secure", "httponly"]), frozenset())}
+    assert cookies_of(answer) == {
+        ACCESS: SetCookie(ACCESS, cookie.value, "/", 900, "Strict", frozenset(["secure", "httponly"]), frozenset())
+    }
     assert browser.patch("/users/me", json={"email": "elsewhere@example.com"}).status_code == 200
     assert_step_up(thief.patch("/users/me", json={"email": "third@example.com"}))
     assert_problem(browser.post("/auth/reauthenticate", json={"password": person.password}, with_csrf=False), 403, "csrf_failed")

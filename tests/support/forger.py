@@ -32,6 +32,9 @@ PRIVATE = {
 }
 SHARED = b"a shared secret of more than thirty-two bytes"
 
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Of the group of P-256 (FIPS 186-5): with (r, s), (r, ORDER - s) fits the same message."""
+
 
 class Ring:
     """The keys, without a database: one of each algorithm, the first of them signing."""
@@ -80,6 +83,10 @@ def b64(data):
     return base64.urlsafe_b64encode(data if isinstance(data, bytes) else data.encode()).rstrip(b"=").decode()
 
 
+def unb64(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
 def claims(**changed):
     """What a good token says, with some of it changed; a value of `...` leaves the claim out."""
     now = int(time.time())
@@ -90,6 +97,7 @@ def claims(**changed):
         "sid": new_id(),
         "jti": new_id(),
         "type": "access",
+        "client_id": "secureapi",
         "role": "user",
         "amr": ["pwd"],
         "iat": now,
@@ -110,7 +118,15 @@ def signed(head, payload, *, key=None, algorithm="ES256"):
     key = PRIVATE[algorithm] if key is None else key
     parts = [b64(part if isinstance(part, str | bytes) else json.dumps(part)) for part in (head, payload)]
     signature = get_default_algorithms()[algorithm].sign(".".join(parts).encode(), key)
+    if algorithm == "ES256":
+        signature = with_low_s(signature)
     return ".".join([*parts, b64(signature)])
+
+
+def with_low_s(signature):
+    """The one of the two signatures that we would have written."""
+    s = int.from_bytes(signature[32:], "big")
+    return signature[:32] + min(s, ORDER - s).to_bytes(32, "big")
 
 
 def as_secret(public, spelling):

@@ -16,7 +16,8 @@ from support.live import ROOT
 
 _SOURCES = ROOT / "tests/verifiers"
 _OLDEST_NODE = 20
-_INSTALL = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1", "--fetch-timeout=20000"]
+_INSTALL = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=1"]
+_INSTALL += ["--fetch-retry-mintimeout=1000", "--fetch-timeout=20000"]
 _UNREACHABLE = re.compile(
     r"\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b"
 )

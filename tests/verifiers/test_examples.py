@@ -193,3 +193,13 @@ def test_an_issuer_in_trouble_opens_no_door(start_example, name, live):
         assert example.ask("POST", "/payments", token)[0] == 201
     assert example.ask("GET", "/articles", token)[0] == 200, "the keys are remembered"
     assert example.ask("POST", "/payments", token)[0] == 503
+
+
+def test_the_documentation_shows_what_the_example_does():
+    text = (ROOT / "docs/verifying-tokens.md").read_text()
+    example = (ROOT / "examples/resource_server_flask/app.py").read_text()
+
+    snippets = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+    assert len(snippets) == 3
+    assert [snippet for snippet in snippets if snippet not in example] == []

@@ -4,7 +4,6 @@ An unknown id and a wrong secret get the same answer after the same work. Client
 """
 
 import base64
-import hashlib
 import hmac
 from io import BytesIO
 from typing import Any
@@ -13,6 +12,7 @@ from urllib.parse import unquote_plus
 from flask import request
 
 from secureapi.auth import events
+from secureapi.auth.client_secrets import hash_of
 from secureapi.auth.errors import InvalidClient, InvalidClientRequest
 from secureapi.auth.repository import find_secret_hash
 from secureapi.core.bodies import FORM, JSON, read_body, read_structured
@@ -32,11 +32,6 @@ _LONGEST_ID = 64
 _NOBODY = ""
 _NO_HASH = bytes(32)
 _LIMIT = "client"
-
-
-def hash_of_secret(secret: str) -> bytes:
-    """What is kept of a client's secret: SHA-256. The secret has 256 random bits, so a slow hash would protect nothing."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 class ClientAuthentication:
@@ -77,7 +72,7 @@ class ClientAuthentication:
         is_possible = len(client_id) <= _LONGEST_ID and storable(client_id)
         with self._database.reading() as connection:
             kept = find_secret_hash(connection, client_id if is_possible else _NOBODY)
-        is_right = hmac.compare_digest(hash_of_secret(secret), kept or _NO_HASH)
+        is_right = hmac.compare_digest(hash_of(secret), kept or _NO_HASH)
         if kept is None or not is_right:
             self._remember_refusal(client_id)
             raise InvalidClient

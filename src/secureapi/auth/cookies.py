@@ -96,5 +96,5 @@ class Cookies:
 
 
 def _folder() -> str:
-    """Where the address at hand lies, as the browser wrote it: `/api/v1/auth`, or `/auth`."""
-    return (request.script_root + request.path).rpartition("/")[0]
+    """Where the endpoints of this room lie, as the browser has written it: `/api/v1/auth`, or `/auth`. Only they handle cookies."""
+    return f"{request.script_root}{request.path.partition('/auth/')[0]}/auth"

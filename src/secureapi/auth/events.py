@@ -54,7 +54,8 @@ REAUTHENTICATION_REFUSED = declare(
 )
 CSRF_REFUSED = declare(
     "auth.csrf.refused",
-    "A request with the cookies of a session came from another site, or without its CSRF token.",
+    "A request with the cookies of a session came from another site, or without its CSRF token: `reason` is cross_site_request or "
+    "csrf_failed.",
     severity=Severity.WARNING,
     outcome=Outcome.DENIED,
 )

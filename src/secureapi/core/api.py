@@ -150,13 +150,14 @@ def accepts(
     """
     source = _without_body if may_be_empty else _with_forms if form else _strict
     documented = {"example": dict(example)} if example else {}
-    decorator = source.arguments(schema, location="json", error_status_code=422, required=not may_be_empty, **documented)
+    # An instance: of a class webargs would make a new one for each request.
+    decorator = source.arguments(schema(), location="json", error_status_code=422, required=not may_be_empty, **documented)
     return lambda view: declare(decorator(view), "takes_form", form)
 
 
 def asks(schema: type[StrictSchema]) -> Callable[[View], View]:
     """The query string."""
-    decorator = _strict.arguments(schema, location="query", error_status_code=422)
+    decorator = _strict.arguments(schema(), location="query", error_status_code=422)
     return lambda view: declare(decorator(view), "takes_query", value=True)
 
 

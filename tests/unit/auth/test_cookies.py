@@ -28,7 +28,9 @@ def brought(header, cookies=SECURE):
         return cookies.brought()
 
 
-@pytest.mark.parametrize("header", [None, "", ";", "a=b", "session=secureapi_access", "x_secureapi_access=1; secureapi_access2=2", "=x;;=;"])
+@pytest.mark.parametrize(
+    "header", [None, "", ";", "a=b", "session=secureapi_access", "x_secureapi_access=1; secureapi_access2=2", "=x;;=;"]
+)
 def test_cookies_of_other_software_are_nothing(header):
     assert brought(header) == Brought()
     assert not brought(header).has_token
@@ -80,7 +82,9 @@ def test_a_neighbour_cannot_hide_our_name_in_the_value_of_his_own_cookie():
     assert brought(f"theirs=1 {ACCESS}=planted") == Brought()
 
 
-@given(st.lists(st.tuples(sampled_from([ACCESS, REFRESH, CSRF, "secureapi_access", "a", ""]), st.text(alphabet="ab=, \t\"'x.")), max_size=6))
+@given(
+    st.lists(st.tuples(sampled_from([ACCESS, REFRESH, CSRF, "secureapi_access", "a", ""]), st.text(alphabet="ab=, \t\"'x.")), max_size=6)
+)
 def test_whatever_is_sent_is_read_or_refused(pairs):
     header = ";".join(f"{name}={value}" for name, value in pairs)
     names = [name for name, _ in pairs]
@@ -92,7 +96,9 @@ def test_whatever_is_sent_is_read_or_refused(pairs):
     assert found.access == next((value.strip() for name, value in pairs if name == ACCESS), None)
 
 
-@pytest.mark.parametrize(("path", "folder"), [("/api/v1/auth/login", "/api/v1/auth"), ("/auth/refresh", "/auth")])
+@pytest.mark.parametrize(
+    ("path", "folder"), [("/api/v1/auth/login", "/api/v1/auth"), ("/auth/refresh", "/auth"), ("/api/v1/auth/sessions/1", "/api/v1/auth")]
+)
 def test_each_cookie_is_set_with_every_flag_it_needs(path, folder):
     bare = Flask("setting")
 
@@ -261,8 +267,18 @@ def test_the_public_address_is_turned_into_an_origin_as_browsers_write_it(public
     [
         *("null", "", "*", "https://evil.example", "https://auth.example.com.evil.example", "https://evil-auth.example.com"),
         *("http://auth.example.com", "https://auth.example.com:8443", "https://auth.example.com/", "https://auth.example.com."),
-        *("https://example.com", "https://sub.auth.example.com", "https://AUTH.example.com", " https://auth.example.com", "auth.example.com"),
-        *("https://auth.example.com,https://evil.example", "https://auth.example.com https://evil.example", "https://auth.example.com@evil"),
+        *(
+            "https://example.com",
+            "https://sub.auth.example.com",
+            "https://AUTH.example.com",
+            " https://auth.example.com",
+            "auth.example.com",
+        ),
+        *(
+            "https://auth.example.com,https://evil.example",
+            "https://auth.example.com https://evil.example",
+            "https://auth.example.com@evil",
+        ),
         *("https://app.example.com", "https://auth.exampl\xe8.com"),
     ],
 )

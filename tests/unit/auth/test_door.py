@@ -38,9 +38,15 @@ class Household:
         self.refresh = identity(comes_by_cookie=True)
         self.others = self.unproved = None
         self.asked, self.recorded, self.spent, self.cleared = [], [], [], 0
-        unused = {"client_authentication": self} if "client_authentication" in Door.__init__.__kwdefaults__ or () else {}
         self.door = Door(
-            callers=Callers(self), cookies=self, own_pages=self, holders=Holders(self), limits=self, database=self, trail=self, **unused
+            callers=Callers(self),
+            clients=self,
+            cookies=self,
+            own_pages=self,
+            holders=Holders(self),
+            limits=self,
+            database=self,
+            trail=self,
         )
 
     def brought(self):
@@ -106,3 +112,180 @@ class Holders:
 
     def session_of(self, text):
         return None if text == "made up" else "s"
+
+
+@pytest.fixture
+def household():
+    return Household()
+
+
+BEARER = {"Authorization": "Bearer a.b.c"}
+WITH_COOKIES = {"Cookie": "anything"}
+
+
+def test_a_bearer_token_without_cookies_is_judged_and_nobody_else_is_asked(household):
+    assert household.caller(BEARER) is household.access
+    assert household.asked == ["access a.b.c"]
+
+
+def test_a_request_that_brings_nothing_is_a_strangers(household):
+    with pytest.raises(TokenMissing):
+        household.caller()
+    with pytest.raises(TokenMissing):
+        household.caller(WITH_COOKIES)
+    with pytest.raises(TokenMissing):
+        household.caller(or_by_refresh_cookie=True)
+
+
+@pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic eDp5", "a.b.c", "Bearera.b.c", "Bearer a,Bearer b", "Token a.b.c"])
+@pytest.mark.parametrize("others", [{}, WITH_COOKIES])
+def test_a_header_that_is_no_bearer_token_is_refused_and_no_cookie_is_asked(household, value, others):
+    with pytest.raises(TokenRefused):
+        household.caller({"Authorization": value} | others)
+    assert "access" not in str(household.asked)
+
+
+def test_a_bearer_token_beside_cookies_of_others_is_good(household):
+    household.cookies = Brought(csrf="x")
+
+    assert household.caller(BEARER | WITH_COOKIES) is household.access
+    assert not household.access.comes_by_cookie
+    assert household.asked == ["cookies", "access a.b.c"]
+
+
+@pytest.mark.parametrize("cookies", [Brought(access="x"), Brought(refresh="x"), Brought(access=""), AmbiguousCredentials()])
+@pytest.mark.parametrize("header", [BEARER, {"Authorization": ""}, {"Authorization": "Basic eDp5"}])
+def test_two_credentials_are_refused_before_either_is_judged(household, cookies, header):
+    household.cookies = cookies
+    for options in ({}, {"or_by_refresh_cookie": True}):
+        with pytest.raises(AmbiguousCredentials):
+            household.caller(header | WITH_COOKIES, **options)
+    assert set(household.asked) == {"cookies"}
+
+
+def test_a_caller_by_cookie_is_known_as_one_and_proves_that_his_page_asks(household):
+    household.cookies = Brought("a.b.c", "sar_x", "n.t")
+
+    found = household.caller(WITH_COOKIES)
+
+    assert found.comes_by_cookie
+    assert found.user_id == "alice"
+    assert household.asked == ["cookies", "access a.b.c", "proof of s"]
+    assert household.spent == [], "whoever judges access tokens counts the request"
+
+
+@pytest.mark.parametrize("refusal", [CrossSiteRequest(), CsrfRefused()])
+@pytest.mark.parametrize("cookies", [Brought(access="a.b.c"), Brought(refresh="sar_x")])
+def test_a_page_of_another_site_is_remembered_and_refused(household, refusal, cookies):
+    household.cookies, household.unproved = cookies, refusal
+
+    with pytest.raises(type(refusal)):
+        household.caller(WITH_COOKIES, or_by_refresh_cookie=True)
+
+    assert household.recorded == [(CSRF_REFUSED, "alice", refusal.code)]
+    assert household.cleared == 0
+
+
+def test_a_refused_cookie_of_a_stranger_is_not_remembered(household):
+    household.cookies, household.access, household.unproved = Brought(access="x"), TokenRefused(), CsrfRefused()
+
+    with pytest.raises(TokenRefused):
+        household.caller(WITH_COOKIES)
+    assert household.recorded == []
+
+
+@pytest.mark.parametrize("cookies", [Brought(refresh="sar_x"), Brought("x", "sar_x")])
+def test_the_refresh_cookie_is_looked_at_only_where_the_endpoint_lets_it_in(household, cookies):
+    household.cookies, household.access = cookies, TokenRefused()
+
+    with pytest.raises(TokenRefused if cookies.access else TokenMissing):
+        household.caller(WITH_COOKIES)
+    assert "refresh" not in str(household.asked)
+
+    assert household.caller(WITH_COOKIES, or_by_refresh_cookie=True) is household.refresh
+    assert household.spent == [(GENERAL, "user:alice")]
+    assert household.asked[-1] == "proof of s"
+
+
+def test_a_good_access_cookie_is_enough(household):
+    household.cookies = Brought("a.b.c", "sar_x")
+
+    household.caller(WITH_COOKIES, or_by_refresh_cookie=True)
+
+    assert "refresh sar_x" not in household.asked
+
+
+def test_a_caller_whose_budget_is_used_up_does_not_get_another_one_by_his_refresh_cookie(household):
+    household.cookies, household.access = Brought("a.b.c", "sar_x"), RateLimited(retry_after=1)
+
+    with pytest.raises(RateLimited):
+        household.caller(WITH_COOKIES, or_by_refresh_cookie=True)
+    assert "refresh sar_x" not in household.asked
+    assert household.cleared == 0
+
+
+@pytest.mark.parametrize(("others", "cleared"), [(None, 1), (CrossSiteRequest(), 0)])
+def test_cookies_that_are_dead_are_cleared_where_somebody_signs_out_and_only_for_our_own_pages(household, others, cleared):
+    household.cookies, household.access, household.refresh = Brought("x", "sar_x"), TokenRefused(), RefreshRefused()
+    household.others = others
+
+    with pytest.raises(TokenRefused):
+        household.caller(WITH_COOKIES)
+    assert household.cleared == 0
+    with pytest.raises(RefreshRefused):
+        household.caller(WITH_COOKIES, or_by_refresh_cookie=True)
+    assert household.cleared == cleared
+
+
+def test_a_refresh_token_is_taken_from_the_body_or_from_the_cookie(household):
+    assert household.refresh_token("sar_y") == PresentedRefresh("sar_y")
+    assert household.refresh_token("sar_y", BEARER) == PresentedRefresh("sar_y")
+    household.cookies = Brought(access="a.b.c")
+    assert household.refresh_token("sar_y") == PresentedRefresh("sar_y")
+    household.cookies = Brought("a.b.c", "sar_x", "n.t")
+    assert household.refresh_token(None) == PresentedRefresh("sar_x", comes_by_cookie=True, csrf_token="n.t")
+    assert household.asked[-2:] == ["others", "proof of s"]
+
+
+def test_a_refresh_token_that_is_nowhere_is_invalid_input(household):
+    with pytest.raises(Invalid) as refused:
+        household.refresh_token(None)
+    assert [fault.pointer for fault in refused.value.faults] == ["/refresh_token"]
+
+
+def test_two_refresh_tokens_or_a_header_beside_the_cookie_are_refused(household):
+    household.cookies = Brought(refresh="sar_x")
+    for in_body, headers in (("sar_x", {}), ("sar_y", {}), (None, BEARER), ("", {})):
+        with pytest.raises(AmbiguousCredentials):
+            household.refresh_token(in_body, headers)
+
+
+@pytest.mark.parametrize("place", ["others", "unproved"])
+def test_another_site_cannot_refresh_and_is_remembered_if_the_cookie_is_good(household, place):
+    household.cookies = Brought(refresh="sar_x")
+    setattr(household, place, CrossSiteRequest())
+
+    with pytest.raises(CrossSiteRequest):
+        household.refresh_token(None)
+    assert household.recorded == [(CSRF_REFUSED, "alice", "cross_site_request")]
+
+    household.refresh = RefreshRefused()
+    with pytest.raises(CrossSiteRequest):
+        household.refresh_token(None)
+    assert len(household.recorded) == 1
+
+
+def test_a_made_up_refresh_cookie_has_no_session_to_prove_and_is_left_to_those_who_judge_it(household):
+    household.cookies, household.unproved = Brought(refresh="made up"), CsrfRefused()
+
+    assert household.refresh_token(None).token == "made up"
+
+    household.others, household.refresh = CrossSiteRequest(), RefreshRefused()
+    with pytest.raises(CrossSiteRequest):
+        household.refresh_token(None)
+    assert household.recorded == []
+
+
+def test_nothing_secret_is_shown_by_accident():
+    assert "sar_x" not in repr(PresentedRefresh("sar_x", csrf_token="n.t"))
+    assert "n.t" not in repr(PresentedRefresh("sar_x", csrf_token="n.t"))

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from secureapi.auth.keys import Key
-from support.forger import MALLORY, PRIVATE, Door, as_secret, b64, claims, header, signed
+from support.forger import ISSUER, MALLORY, ORDER, PRIVATE, Door, as_secret, b64, claims, header, signed, unb64
 
 
 @pytest.fixture
@@ -71,6 +71,44 @@ class TestAlgorithms:
         head = f"{b64(json.dumps(header()))}.{b64(json.dumps(claims()))}"
         assert door.refuses(f"{head}.{b64(PRIVATE['ES256'].sign(head.encode(), ec.ECDSA(hashes.SHA256())))}")
 
+    @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA", "HS256"])
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda s: s[:-1],
+            lambda s: s[1:],
+            lambda s: s[: len(s) // 2],
+            lambda s: s + b"\x00",
+            lambda s: b"\x00" + s,
+            lambda s: s * 2,
+            lambda s: s[::-1],
+            lambda s: bytes(len(s)),
+            lambda s: bytes([s[0] ^ 0x80]) + s[1:],
+            lambda s: s[:-1] + bytes([s[-1] ^ 1]),
+        ],
+        ids=["short", "late", "half", "long", "early", "twice", "backwards", "zeros", "first bit", "last bit"],
+    )
+    def test_a_good_signature_that_was_cut_stretched_or_turned_is_refused(self, make_settings, algorithm, change):
+        door = Door(make_settings, algorithm)
+        head, _, signature = door.issue().rpartition(".")
+        assert door.refuses(f"{head}.{b64(change(unb64(signature)))}")
+
+    def test_the_twin_of_a_signature_is_refused(self, door):
+        """With (r, s) also (r, n - s) fits the message: anybody can make it, and would have a second spelling of a token."""
+        for _ in range(8):
+            token = door.issue()
+            head, _, signature = token.rpartition(".")
+            r, s = unb64(signature)[:32], int.from_bytes(unb64(signature)[32:], "big")
+            assert door.read(token)
+            door.tokens._remembered.clear()
+            assert door.refuses(f"{head}.{b64(r + (ORDER - s).to_bytes(32, 'big'))}")
+
+    def test_numbers_beyond_the_order_of_the_curve_are_refused(self, door):
+        head, _, signature = door.issue().rpartition(".")
+        r, s = (int.from_bytes(unb64(signature)[part], "big") for part in (slice(0, 32), slice(32, 64)))
+        for wrong in ((0, s), (r, 0), (r, ORDER), (ORDER, s), ((r + ORDER) % 2**256, s), (r, (s + ORDER) % 2**256), (s, r), (1, 1)):
+            assert door.refuses(f"{head}.{b64(b''.join(number.to_bytes(32, 'big') for number in wrong))}")
+
     def test_the_signature_of_another_token_is_refused(self, door):
         one, other = door.issue(), door.issue()
         assert door.refuses(f"{one.rpartition('.')[0]}.{other.rpartition('.')[2]}")
@@ -125,10 +163,23 @@ class TestHeaders:
             {"crit": "exp"},
             {"b64": False},
             {"crit": ["http://example.com/x"], "http://example.com/x": 1},
+            {"b64": True},
+            {"zip": "DEF"},
+            {"enc": "A256GCM"},
+            {"cty": "JWT"},
+            {"jku": "http://127.0.0.1:9/jwks"},
+            {"jwk": {"kty": "EC"}},
+            {"x5u": "http://127.0.0.1:9/x"},
+            {"x5c": ["AAAA"]},
+            {"x5t": "AAAA"},
+            {"x5t#S256": "AAAA"},
+            {"iss": ISSUER},
+            {"note": "x"},
         ],
+        ids=" ".join,
     )
-    def test_a_header_that_must_be_understood_and_is_not_is_refused(self, door, extra):
-        """RFC 7515 section 4.1.11, RFC 7797."""
+    def test_a_header_that_says_what_ours_never_say_is_refused(self, door, extra):
+        """RFC 7515 section 4.1.11, RFC 7797. Even with our signature: whoever has borrowed a key must not find out what else is read."""
         assert door.refuses(signed(header(**extra), claims()))
 
     @pytest.mark.parametrize("head", ["", "{", "[]", '"ES256"', "null", "1", "{}", "\xff", '{"alg":"ES256"', "[" * 1500, '{"a":' * 400])

@@ -451,6 +451,20 @@ class TestKeysThatCannotBeRead:
         assert len(rows(database, "retiring")) <= 4
         assert len(rows(database)) <= 10
 
+    def test_whoever_lost_makes_no_key_at_every_sign_in(self, ring_with, database, later, monkeypatch):
+        good, bad = ring_with(), ring_with(secret=self.OTHER)
+        good.signing_key()
+        bad.signing_key()
+        later(11)
+        good.signing_key()
+        later(11)
+        before = rows(database)
+        monkeypatch.setattr(bad._vault, "make", None)
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                bad.signing_key()
+        assert rows(database) == before
+
     def test_a_key_of_its_own_lets_the_secret_change_without_losing_the_signing_keys(self, ring_with):
         own = "a key-encryption key of its own, long enough"
         kid = ring_with(key_encryption_key=own).signing_key().kid

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder
 
-from secureapi.core.bodies import FORM, JSON, read_body, read_structured, refuse_oversized
+from secureapi.core.bodies import FORM, JSON, has_no_body, read_body, read_structured, refuse_oversized
 from secureapi.core.errors import Invalid, Malformed, Refusal, TooLarge, UnsupportedMedia
 
 LIMIT = 100
@@ -164,3 +164,18 @@ def test_a_fuzzer_of_forms_gets_text_or_a_refusal(body):
     except Refusal:
         return
     assert all(isinstance(key, str) and isinstance(value, str) for key, value in fields.items())
+
+
+@pytest.mark.parametrize(
+    ("request_of", "expected"),
+    [
+        (lambda: sent(length="0"), True),
+        (lambda: sent(b"{}"), False),
+        (lambda: sent(b"{}", length=None), False),
+        (lambda: sent(b"", length=None), False),
+        (lambda: Request(EnvironBuilder("/", method="POST").get_environ() | {"wsgi.input_terminated": True}), True),
+    ],
+    ids=["length of none", "a body", "chunks", "no chunks", "nothing announced"],
+)
+def test_a_body_that_was_announced_is_there_even_if_it_is_empty(request_of, expected):
+    assert has_no_body(request_of()) is expected

@@ -119,7 +119,7 @@ class KeyRing:
             self.ensure(_of_this_process())
             key = self._signing
         if key is None:
-            raise Unavailable
+            raise Unavailable(retry_after=_AGAIN_SECONDS)
         return key
 
     def published(self) -> KeySet:
@@ -131,7 +131,7 @@ class KeyRing:
             with suppress(Unavailable):
                 self.signing_key()
         if self._looked_at == float("-inf"):
-            raise Unavailable
+            raise Unavailable(retry_after=_AGAIN_SECONDS)
         now = self._clock.now()
         keys = [key for key in self._keys.values() if key.jwk and (key.verifies_until is None or key.verifies_until > now)]
         kids = tuple(key.kid for key in keys)
@@ -196,17 +196,17 @@ class KeyRing:
             return None
         came_at = time.monotonic()
         if not self._looking.acquire(timeout=_STRANGERS_PATIENCE_SECONDS):
-            raise Unavailable
+            raise Unavailable(retry_after=_AGAIN_SECONDS)
         try:
             # Whoever looked after we came has looked for us too.
             if self._looked_at < came_at:
                 if self._failed_at > came_at:
-                    raise Unavailable
+                    raise Unavailable(retry_after=_AGAIN_SECONDS)
                 if self._strangers.take():
                     self._load()
                 elif self._failed_at > self._looked_at:
                     # Nothing is known to be wrong with the token.
-                    raise Unavailable
+                    raise Unavailable(retry_after=_AGAIN_SECONDS)
         finally:
             self._looking.release()
         self._start_caring()

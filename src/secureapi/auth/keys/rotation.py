@@ -26,8 +26,9 @@ from secureapi.settings import Settings
 _log = structlog.get_logger(__name__)
 SHARED = "HS256"
 """The algorithm that needs no keys in the database: JWT_SECRET_KEY is its key."""
-PUBLISHED_FIRST = timedelta(minutes=10)
-"""For so long a key is published before age alone makes it sign: twice as long as verifiers may keep our JWKS."""
+PUBLISHED_FIRST = timedelta(minutes=15)
+"""For so long a key is published before age alone makes it sign: longer than verifiers keep our JWKS, of whom some do so for ten minutes
+instead of the five that we ask for."""
 
 
 @dataclass(frozen=True, slots=True)

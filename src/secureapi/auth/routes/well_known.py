@@ -20,7 +20,7 @@ from secureapi.settings import Settings
 _KEYS = "/.well-known/jwks.json"
 _METADATA = "/.well-known/oauth-authorization-server"
 _CACHED = "public, max-age=300"
-"""Half of what a key is published at least before age makes it sign (`secureapi.auth.keys.rotation.PUBLISHED_FIRST`)."""
+"""Far less than a key is published before age makes it sign (`secureapi.auth.keys.rotation.PUBLISHED_FIRST`)."""
 _CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post"]
 
 

@@ -1,11 +1,19 @@
 """The shape of what other services ask about our tokens, and of the clients that may ask."""
 
+import sys
+from typing import Any
+
 from marshmallow import EXCLUDE, fields
 
 from secureapi.core.schemas import ANYTHING, LINE, MomentField, StrictSchema, Text
 
-_LONGEST = 1024 * 1024
-"""As long as a body: whatever is no token is answered as one that is not active, however long it is."""
+
+class Whatever(Text):
+    """Text of any length that a body can have: what is no token is answered as one that is not active, however long it is."""
+
+    def __init__(self, *, least: int = 0, **kwargs: Any) -> None:
+        super().__init__(least=least, most=sys.maxsize, pattern=ANYTHING, **kwargs)
+        self.metadata = {name: value for name, value in self.metadata.items() if name != "maxLength"}
 
 
 class TokenQuestion(StrictSchema):
@@ -16,10 +24,8 @@ class TokenQuestion(StrictSchema):
 
         unknown = EXCLUDE
 
-    token = Text(least=1, most=_LONGEST, required=True, pattern=ANYTHING, load_only=True)
-    token_type_hint = Text(
-        most=_LONGEST, pattern=ANYTHING, metadata={"description": "Ignored: our tokens tell by themselves what they are."}
-    )
+    token = Whatever(least=1, required=True, load_only=True)
+    token_type_hint = Whatever(metadata={"description": "Ignored: our tokens tell by themselves what they are."})
 
 
 class IntrospectionResponse(StrictSchema):

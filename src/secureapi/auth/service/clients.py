@@ -2,12 +2,10 @@
 (`client_authentication`).
 """
 
-import secrets
-
 from sqlalchemy.exc import IntegrityError
 
 from secureapi.auth import events
-from secureapi.auth.client_authentication import hash_of_secret
+from secureapi.auth.client_secrets import hash_of, new_secret
 from secureapi.auth.errors import ClientExists
 from secureapi.auth.models import ApiClient
 from secureapi.auth.repository import ClientRepository
@@ -15,9 +13,6 @@ from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
 from secureapi.security.trail import Trail
-
-SECRET_PREFIX = "sac_"  # noqa: S105 - the beginning of every one, which tells people and secret scanners what they have found
-_SECRET_BYTES = 32
 
 
 class Clients:
@@ -30,8 +25,8 @@ class Clients:
 
     def add(self, *, client_id: str, description: str = "", client: Client) -> str:
         """Add a client. Its secret. Raises `ClientExists`."""
-        secret = _new_secret()
-        added = ApiClient(id=client_id, description=description, secret_hash=hash_of_secret(secret), created_at=self._clock.now())
+        secret = new_secret()
+        added = ApiClient(id=client_id, description=description, secret_hash=hash_of(secret), created_at=self._clock.now())
         try:
             with self._database.transaction(client) as session:
                 ClientRepository(session).add(added)
@@ -47,9 +42,9 @@ class Clients:
 
     def change_secret(self, *, client_id: str, client: Client) -> str:
         """Give a client a new secret; from now on the old one is refused. The new one. Raises `NoSuchClient`."""
-        secret = _new_secret()
+        secret = new_secret()
         with self._database.transaction(client) as session:
-            ClientRepository(session).get(client_id, lock=True).secret_hash = hash_of_secret(secret)
+            ClientRepository(session).get(client_id, lock=True).secret_hash = hash_of(secret)
             self._trail.record(session, events.CLIENT_SECRET_CHANGED, client=client, client_id=client_id)
         return secret
 
@@ -59,8 +54,3 @@ class Clients:
             clients = ClientRepository(session)
             clients.remove(clients.get(client_id, lock=True))
             self._trail.record(session, events.CLIENT_REMOVED, client=client, client_id=client_id)
-
-
-def _new_secret() -> str:
-    """`sac_` and 43 characters of base64url: 256 random bits."""
-    return SECRET_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
