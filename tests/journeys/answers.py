@@ -13,6 +13,8 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id"}
+_OF_OAUTH = {"error", "error_description"}
+"""RFC 6749 section 5.2, on the endpoints for clients."""
 _TELLTALE = re.compile(
     r"Traceback|File \"|\.py\b|SELECT |INSERT |sqlalchemy|psycopg|sqlite|werkzeug|marshmallow|flask|gunicorn", re.IGNORECASE
 )
@@ -49,7 +51,7 @@ def assert_problem(answer: Any, status: int, code: str | None = None) -> dict[st
     assert status_of(answer) == status, text
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = json.loads(text)
-    assert problem.keys() - {"errors"} == _MEMBERS
+    assert problem.keys() - {"errors", *_OF_OAUTH} == _MEMBERS
     assert problem["status"] == status
     assert problem["request_id"] == answer.headers["X-Request-ID"]
     for member in ("type", "instance"):

@@ -1,5 +1,7 @@
 """Nobody enters where nothing is declared: the table of every route, and what happens to one that declares nothing."""
 
+import re
+
 import pytest
 from flask import Blueprint
 
@@ -13,21 +15,30 @@ from secureapi.security.permissions import PERMISSIONS_OF, Permission
 API = "/api/v1"
 
 VERSIONED = """
-POST       /auth/register             public       register
-POST       /auth/login                public       login
-POST       /auth/refresh              public       refresh
-POST       /auth/logout               any caller   api
-POST       /auth/logout-all           any caller   api
-POST       /auth/change-password      any caller   api
-GET        /users                     users:read   api
-GET        /users/me                  self:read    api
-PUT        /users/me                  self:write   profile
-PATCH      /users/me                  self:write   profile
-POST       /users/me/change-password  any caller   api
-GET        /users/<id:user_id>        any caller   api
-GET        /security/events           admin:read   api
-GET        /security/health           any caller   api
-GET        /admin/stats               admin:read   api
+POST       /auth/register                             public                       register
+POST       /auth/login                                public                       login
+POST       /auth/refresh                              public                       refresh
+POST       /auth/logout                               any caller                   api
+POST       /auth/logout-all                           any caller                   api
+POST       /auth/reauthenticate                       any caller                   login
+POST       /auth/change-password                      any caller                   api
+GET        /auth/sessions                             any caller                   api
+DELETE     /auth/sessions                             any caller                   api
+DELETE     /auth/sessions/<id:session_id>             any caller                   api
+POST       /auth/introspect                           client                       client
+POST       /auth/revoke                               client                       client
+GET        /users                                     users:read                   api
+GET        /users/me                                  self:read                    api
+PUT        /users/me                                  self:write                   profile
+PATCH      /users/me                                  self:write                   profile
+POST       /users/me/change-password                  any caller                   api
+GET        /users/<id:user_id>                        any caller                   api
+GET        /users/<id:user_id>/sessions               admin:read and users:read    api
+DELETE     /users/<id:user_id>/sessions               admin:write and users:write  api
+DELETE     /users/<id:user_id>/sessions/<id:session_id>  admin:write and users:write  api
+GET        /security/events                           admin:read                   api
+GET        /security/health                           any caller                   api
+GET        /admin/stats                               admin:read                   api
 """
 OTHERS = """
 GET        /livez                     public       -
@@ -37,6 +48,8 @@ GET        /openapi.json              public       api
 GET        /docs                      public       api
 GET        /docs/assets/<name>        public       api
 GET        /.well-known/security.txt  public       api
+GET        /.well-known/jwks.json     public       -
+GET        /.well-known/oauth-authorization-server  public  -
 """
 
 
@@ -73,11 +86,11 @@ def test_the_unversioned_paths_can_be_closed(make_house):
 
 @pytest.mark.parametrize("line", [line for line in VERSIONED.split("\n") if line and "public" not in line])
 def test_a_stranger_is_stopped_at_every_door_that_is_not_public(house, base, line):
-    method, path, *_ = parsed(line)
+    method, path, who, _ = parsed(line)
 
-    answer = house.client().open(base + path.replace("<id:user_id>", "01890000-0000-7000-8000-000000000000"), method=method, json={})
+    answer = house.client().open(base + re.sub("<id:[a-z_]+>", "01890000-0000-7000-8000-000000000000", path), method=method, json={})
 
-    assert_problem(answer, 401, "unauthenticated")
+    assert_problem(answer, 401, "invalid_client" if who == "client" else "unauthenticated")
 
 
 ADMITTED = {
@@ -88,17 +101,20 @@ ADMITTED = {
     ("GET", "/security/events"): {"admin"},
     ("GET", "/security/health"): {"admin", "moderator", "user", "viewer"},
     ("GET", "/admin/stats"): {"admin"},
+    ("GET", "/auth/sessions"): {"admin", "moderator", "user", "viewer"},
+    ("GET", "/users/{id}/sessions"): {"admin"},
+    ("DELETE", "/users/{id}/sessions"): {"admin"},
 }
 
 
 @pytest.mark.parametrize("role", PERMISSIONS_OF)
 def test_each_role_enters_exactly_where_the_table_lets_it(house, role):
-    person = house.person(role=role)
+    person, other = house.person(role=role), house.register()
 
     entered = set()
     for method, path in ADMITTED:
         body = {"full_name": "x"} if method in {"PUT", "PATCH"} else None
-        answer = house.client().open(API + path, method=method, headers=person.headers, json=body)
+        answer = house.client().open(API + path.format(id=other.id), method=method, headers=person.headers, json=body)
         if answer.status_code == 403:
             assert_problem(answer, 403, "insufficient_permission")
         else:
@@ -182,7 +198,7 @@ def test_a_demoted_administrators_token_opens_nothing_on_the_next_request(make_h
 
 
 def test_a_disabled_users_token_is_refused_on_the_very_next_request(house):
-    person = house.administrator()
+    person, _one_more = house.administrator(), house.administrator()
     assert house.client().get("/security/events", headers=person.headers).status_code == 200
 
     house.service(Credentials).disable(user_id=person.id, client=Client.of_command_line())

@@ -188,7 +188,7 @@ def test_a_second_run_changes_nothing_and_shows_no_password(fresh):
 
     after = {name: content for name, content in fresh.made().items() if not name.endswith(".db")}
     assert after == before
-    assert (fresh.count("users"), fresh.count("signing_keys")) == (people, keys) == (1, 1)
+    assert (fresh.count("users"), fresh.count("signing_keys")) == (people, keys) == (1, 2)
     assert shown[1] not in server.log()
     assert "Traceback" not in server.log()
 

@@ -110,7 +110,6 @@ def test_a_cap_that_was_lowered_takes_effect_at_the_next_sign_in(make_house, eng
     for _ in range(6):
         clock.advance(timedelta(seconds=1))
         house.sign_in(person)
-    house.service(type(house.settings))
     object.__setattr__(house.settings, "max_sessions_per_user", 2)
 
     clock.advance(timedelta(seconds=1))

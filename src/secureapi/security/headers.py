@@ -82,7 +82,8 @@ def init_headers(app: Flask) -> Talisman:
     def _keep_out_of_caches(response: Response) -> Response:
         headers = response.headers
         headers.setdefault("Cache-Control", _NOT_KEPT)
-        if request.headers.get("Authorization"):
+        # What is public is the same for everybody, whoever asks.
+        if "HTTP_AUTHORIZATION" in request.environ and not headers["Cache-Control"].startswith("public"):
             headers.add("Vary", "Authorization")
         return response
 

@@ -46,6 +46,14 @@ def disable(live, person):
     live.house.service(Credentials).disable(user_id=person.id, client=TERMINAL)
 
 
+def be_caught(live, person):
+    """A thief brings the first of three refresh tokens. The answer to him is held as well."""
+    token = person.tokens.refresh
+    for _ in range(2):
+        live.house.client().post(REFRESH, json={"refresh_token": token})
+    assert live.post(REFRESH, json={"refresh_token": token}).json["code"] == "refresh_reused"
+
+
 def is_committed(live, person):
     """Whether the database knows already what is still to be answered."""
     row = "SELECT s.ended_at, u.role FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.id = :id"
@@ -60,7 +68,8 @@ def answered(end, *arguments):
 
 @pytest.mark.parametrize(
     ("end", "fault"),
-    [(sign_out, name) for name in FAULTS] + [(fall, "stopped"), (fall, "read only"), (fall, "full"), (disable, "paused")],
+    [(sign_out, name) for name in FAULTS]
+    + [(fall, "stopped"), (fall, "read only"), (fall, "full"), (disable, "paused"), (be_caught, "stopped")],
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_what_was_taken_away_while_redis_was_in_trouble_does_not_come_back_with_it(services, trusting, store, end, fault):
@@ -111,6 +120,37 @@ def test_others_are_served_while_a_sign_out_waits_for_redis(services, trusting, 
     assert live.post(REFRESH, json={"refresh_token": leaver.tokens.refresh}).status == 401
     assert live.post(REFRESH, json={"refresh_token": stayer.tokens.refresh}).status == 200
     assert "crashed" not in live.log()
+
+
+def test_when_many_sign_out_at_once_some_are_told_to_try_again_and_everybody_else_is_served(services, trusting, store):
+    """Answers that are held cost a thread each: whoever signs out must not be able to take all of them from the others."""
+    live = trusting
+    stayer, leavers = live.house.register(), [live.house.register() for _ in range(30)]
+    for person in (stayer, *leavers):
+        assert live.get(ME, person=person).status == 200
+    services.redis.stop()
+
+    def leave(person):
+        return live.post(LOGOUT, person=person).status, time.monotonic()
+
+    with ThreadPoolExecutor(len(leavers)) as pool:
+        waiting = [pool.submit(leave, person) for person in leavers]
+        until(lambda: any(one.done() for one in waiting))
+        began = time.monotonic()
+        assert seen_by_every_worker(live, stayer) == {200}
+        assert time.monotonic() - began < 5
+        services.redis.start()
+        answers = [one.result(timeout=30) for one in waiting]
+
+    statuses = [status for status, _ in answers]
+    assert set(statuses) == {200, 503}
+    gone = [person for person, status in zip(leavers, statuses, strict=True) if status == 200]
+    assert set(together([lambda person=person: live.get(ME, person=person).status for person in gone])) == {401}
+    # What was 503 is in force wherever the database is asked, and trying again makes it so everywhere.
+    for person, status in zip(leavers, statuses, strict=True):
+        if status == 503:
+            assert live.post(LOGOUT, person=person).status in {200, 401}
+            assert live.get(ME, person=person).status == 401
 
 
 @pytest.mark.parametrize("end", [sign_out, fall])

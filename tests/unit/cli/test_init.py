@@ -219,7 +219,12 @@ def test_after_a_change_of_the_secret_key_there_is_a_new_key_to_sign_with(flask,
     monkeypatch.setenv("SECRET_KEY", "Zk3vJx8Qm1LrT5yWb7NcP0sHgD2fKuEaV9oXiRtY4zBn6MqC")
 
     assert flask("init").exit_code == 0
-    assert sorted(rows("var/secureapi.db", "SELECT phase FROM signing_keys")) == [("active",), ("retired",)]
+    assert sorted(rows("var/secureapi.db", "SELECT phase FROM signing_keys")) == [
+        ("active",),
+        ("next",),
+        ("retired",),
+        ("retiring",),
+    ]
 
 
 def test_an_administrators_name_that_somebody_else_has_is_refused_with_the_way_out(flask, installed):
@@ -252,14 +257,14 @@ def test_two_never_set_up_one_database_at_the_same_time(make_settings, tmp_path)
         assert [turn.result() for turn in [pool.submit(go_in), pool.submit(go_in)]] == ["alone", "alone"]
 
 
-def test_three_at_once_make_one_administrator_and_one_key(folder):
+def test_three_at_once_make_one_administrator_and_one_pair_of_keys(folder):
     command = [sys.executable, "-m", "flask", "init"]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
     outputs = [process.communicate(timeout=120)[0] for process in running]
 
     assert [process.returncode for process in running] == [0, 0, 0], outputs
     assert rows("var/secureapi.db", "SELECT count(*) FROM users") == [(1,)]
-    assert rows("var/secureapi.db", "SELECT count(*) FROM signing_keys") == [(1,)]
+    assert rows("var/secureapi.db", "SELECT count(*) FROM signing_keys") == [(2,)]
     assert sum(bool(SHOWN.search(output)) for output in outputs) == 1
     assert sorted(path.name for path in folder.iterdir()) == [".env", "var"]
 

@@ -41,8 +41,9 @@ def _keys(settings: Settings) -> Finding:
         return warning("signing key", f"there is none for {settings.jwt_algorithm} yet", "Run: flask init")
     unreadable = [kid for kid, _, _ in rows if service(KeyRing).find(kid) is None]
     if unreadable:
-        says = f"{len(unreadable)} of {len(rows)} cannot be decrypted: SECRET_KEY was changed, or the row was"
-        return failing("signing key", says, "Set SECRET_KEY to what it was.")
+        secret = "KEY_ENCRYPTION_KEY" if settings.key_encryption_key else "SECRET_KEY"
+        says = f"{len(unreadable)} of {len(rows)} cannot be decrypted: {secret} was changed, or the row was"
+        return failing("signing key", says, f"Set {secret} to what it was, or let the keys retire: flask jwt keys list")
     return ok("signing key", f"{settings.jwt_algorithm}, readable")
 
 
