@@ -403,7 +403,7 @@ def test_signing_out_takes_the_previous_refresh_cookie_inside_the_grace_and_not_
         assert owner.get("/users/me").status_code == (401 if status == 200 else 200)
 
 
-@pytest.mark.parametrize("why", ["ended", "disabled", "idle", "gone"])
+@pytest.mark.parametrize("why", ["ended", "disabled", "disabled in the database", "idle", "gone"])
 def test_no_refresh_cookie_of_a_session_that_is_over_signs_anybody_out(make_house, engine, clock, why):
     house = make_house(engine, clock=clock)
     person = house.register()
@@ -413,6 +413,8 @@ def test_no_refresh_cookie_of_a_session_that_is_over_signs_anybody_out(make_hous
         browser.twin().post("/auth/logout")
     elif why == "disabled":
         house.service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
+    elif why == "disabled in the database":
+        house.execute("UPDATE users SET status = 'disabled'")
     elif why == "idle":
         clock.advance(timedelta(days=7))
     else:

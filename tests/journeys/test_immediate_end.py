@@ -19,6 +19,14 @@ REFRESH = f"{AUTH}/refresh"
 TERMINAL = Client(address="", user_agent="race", request_id="race-of-the-tests")
 
 
+@pytest.fixture(scope="module")
+def embedded(site):
+    """One worker with many threads, an SQLite file, and no Redis."""
+    own = site.within()
+    yield own.live("embedded")
+    own.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Victim:
     """Somebody whose tokens are to die, and how they do. `end` returns when it was answered."""
@@ -188,3 +196,16 @@ def test_two_who_share_nothing_do_not_feel_each_others_end(live):
         own.go_on_after(answered)
 
     assert others.statuses() == own.statuses() == {200}
+
+
+@pytest.mark.parametrize("way", [by_logout, by_a_change_of_role, by_disabling], ids=lambda way: way.__name__.removeprefix("by_"))
+def test_it_is_the_same_with_one_process_and_a_file(embedded, way):
+    victim = way(embedded)
+
+    with Crowd(lambda: embedded.get(ME, headers=victim.tokens.headers).status) as crowd:
+        crowd.meet(200, times=20)
+        victim.end()
+        answered = time.monotonic()
+        crowd.go_on_after(answered)
+
+    assert crowd.statuses(after=answered) == {401}

@@ -194,7 +194,7 @@ def change_password(live, person, other):
 
 @pytest.mark.parametrize(
     ("end", "rounds"),
-    [(sign_out, 30), (sign_out_everywhere, 8), (disable, 8), (change_password, 8)],
+    [(sign_out, 30), (sign_out_everywhere, 5), (disable, 5), (change_password, 5)],
     ids=lambda value: getattr(value, "__name__", None),
 )
 def test_whoever_refreshes_while_the_session_ends_holds_nothing_that_is_good_afterwards(lenient, end, rounds):

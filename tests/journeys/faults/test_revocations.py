@@ -47,10 +47,9 @@ def disable(live, person):
 
 
 def be_caught(live, person):
-    """A thief brings the first of three refresh tokens. The answer to him is held as well."""
+    """A thief brings a refresh token that was used already. The answer to him is held as well."""
     token = person.tokens.refresh
-    for _ in range(2):
-        live.house.client().post(REFRESH, json={"refresh_token": token})
+    live.house.client().post(REFRESH, json={"refresh_token": token})
     assert live.post(REFRESH, json={"refresh_token": token}).json["code"] == "refresh_reused"
 
 
@@ -66,12 +65,10 @@ def answered(end, *arguments):
     return time.monotonic()
 
 
-@pytest.mark.parametrize(
-    ("end", "fault"),
-    [(sign_out, name) for name in FAULTS]
-    + [(fall, "stopped"), (fall, "read only"), (fall, "full"), (disable, "paused"), (be_caught, "stopped")],
-    ids=lambda value: getattr(value, "__name__", value),
-)
+ENDS = [(sign_out, name) for name in FAULTS] + [(fall, "stopped"), (fall, "full"), (disable, "paused"), (be_caught, "stopped")]
+
+
+@pytest.mark.parametrize(("end", "fault"), ENDS, ids=lambda value: getattr(value, "__name__", value))
 def test_what_was_taken_away_while_redis_was_in_trouble_does_not_come_back_with_it(services, trusting, store, end, fault):
     """Nobody else asks meanwhile, so no worker but the one that revokes can know that anything was amiss."""
     live, fault = trusting, FAULTS[fault]
@@ -92,7 +89,7 @@ def test_what_was_taken_away_while_redis_was_in_trouble_does_not_come_back_with_
     assert "crashed" not in live.log()
 
 
-@pytest.mark.parametrize("fault", ["stopped", "paused", "full"])
+@pytest.mark.parametrize("fault", ["stopped", "paused"])
 def test_others_are_served_while_a_sign_out_waits_for_redis(services, trusting, store, fault):
     live, fault = trusting, FAULTS[fault]
     leaver, stayer = live.house.register(), live.house.register()

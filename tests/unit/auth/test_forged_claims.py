@@ -154,16 +154,15 @@ class TestSpelling:
             assert door.refuses(token[:place] + sign + token[place:])
 
     @given(st.data())
-    def test_no_other_text_than_the_one_that_was_issued_is_good(self, make_settings, data):
-        door = Door(make_settings)
+    def test_no_other_text_than_the_one_that_was_issued_is_good(self, door, data):
         token = door.issue()
         place = data.draw(st.integers(0, len(token) - 1))
         changed = data.draw(st.sampled_from(ALPHABET.decode() + ".").filter(lambda sign: sign != token[place]))
         assert door.refuses(token[:place] + changed + token[place + 1 :])
 
     @given(st.text(max_size=60) | st.from_regex(r"[A-Za-z0-9_-]{1,20}(\.[A-Za-z0-9_-]{0,20}){1,5}", fullmatch=True))
-    def test_a_fuzzer_is_refused(self, make_settings, text):
-        assert Door(make_settings).refuses(text)
+    def test_a_fuzzer_is_refused(self, door, text):
+        assert door.refuses(text)
 
     @pytest.mark.parametrize(
         "token",
