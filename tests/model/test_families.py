@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from redis import Redis
@@ -149,6 +149,18 @@ class Families(RuleBasedStateMachine):
                 self.passwords, self.person.password = self.passwords + 1, passwords["new_password"]
                 self.end_all(but=family)
 
+    @rule(one=which, another=which)
+    def end_one_from_another(self, one, another):
+        family, other = self.pick(one), self.pick(another)
+        is_there = other.is_alive(self.clock.now())
+        access, role = family.access_tokens[-1]
+        answer = self.client.delete(f"{AUTH}/sessions/{self.session_of(other)}", headers={"Authorization": f"Bearer {access}"})
+        if not self.is_good(family, role):
+            assert answer.status_code == 401
+        else:
+            assert answer.status_code == (204 if is_there else 404)
+            other.is_ended = other.is_ended or is_there
+
     # ---- what administrators do, and time
 
     @rule(what=st.sampled_from(["disable", "viewer", "user", "moderator"]))
@@ -187,7 +199,9 @@ class Families(RuleBasedStateMachine):
         for row in rows:
             family = known[row.id]
             assert row.generation == family.generation
-            assert (row.ended_at is not None) == family.is_ended
+            # One that is over by itself is closed on the way when its owner signs in again, or is left as it is.
+            is_over = not family.is_ended and not family.is_alive(self.clock.now())
+            assert is_over or (row.ended_at is not None) == family.is_ended
             assert row.token_hash == sha256(self.secrets.read(family.refresh_tokens[-1]).raw).digest()
 
     def teardown(self):
@@ -238,14 +252,17 @@ class Families(RuleBasedStateMachine):
             assert answer.json["refresh_token"] == family.refresh_tokens[-1]
             family.access_tokens.append((answer.json["access_token"], self.role))
 
+    def is_good(self, family, role):
+        """Whether an access token of a family, which names this role, is let in."""
+        return self.is_active and family.is_alive(self.clock.now()) and role == self.role
+
     def assert_is_let_in_as_foreseen(self, family, access, role):
-        is_good = self.is_active and family.is_alive(self.clock.now()) and role == self.role
-        assert self.read(access) == (200 if is_good else 401)
+        assert self.read(access) == (200 if self.is_good(family, role) else 401)
 
     def act(self, family, path, **body):
         """Call an endpoint with the newest access token of a family. Whether it was let in, which must be as foreseen."""
         access, role = family.access_tokens[-1]
-        is_good = self.is_active and family.is_alive(self.clock.now()) and role == self.role
+        is_good = self.is_good(family, role)
         status, _ = self.ask(path, headers={"Authorization": f"Bearer {access}"}, **body)
         assert status == (200 if is_good else 401)
         return is_good
@@ -258,7 +275,7 @@ class Families(RuleBasedStateMachine):
         return answer.status_code, answer.json.get("code")
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("embedded", 30), ("scaled", 10)], ids=["embedded", "scaled"])
+@pytest.mark.parametrize(("engine", "examples"), [("embedded", 25), ("scaled", 8)], ids=["embedded", "scaled"])
 def test_every_token_is_worth_what_the_model_says(make_house, clock, engine, examples):
     house = make_house(
         engine,
@@ -278,6 +295,7 @@ def test_every_token_is_worth_what_the_model_says(make_house, clock, engine, exa
             deadline=None,
             derandomize=True,
             database=None,
+            phases=[Phase.generate],  # without shrinking, which takes minutes: put Phase.shrink here to understand a failure
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         ),
     )
