@@ -5,8 +5,8 @@ Services ask for `Database.transaction()`, one a use case, `Database.reading()` 
 """
 
 import select
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -18,18 +18,23 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator
 
 from secureapi.core.errors import Unavailable
 from secureapi.core.requests import Client
-from secureapi.core.statements import Statement
+from secureapi.core.statements import Prepared, Statement
 from secureapi.settings import Settings
 
 _log = structlog.get_logger(__name__)
 _RETRY_AFTER_SECONDS = 2
 _READ_ONLY_TRANSACTION = "25006"
 """SQLSTATE of a write to a server that only reads just now (PostgreSQL Appendix A): a standby, or one that is full."""
+
+_NOT_AS_WE_LEFT_IT = frozenset({"26000", "42P05", "0A000"})
+"""SQLSTATE of a kept statement that is not there, is there already, or gives other columns than it did."""
+_LOST_AT_MOST = 20
+"""So often a kept statement may be missing before this process stops keeping any: then a pooler stands between us and the server."""
 
 
 class Base(DeclarativeBase):
@@ -118,6 +123,8 @@ class Database:
         """The same database in autocommit: connections of their own, since switching one over costs as much as a small select."""
         self._sessions = sessionmaker(engine, expire_on_commit=False)
         self._driver: Any = reader.dialect.loaded_dbapi
+        self._lost = 0
+        """How often a statement that the server was to keep was not there."""
         self.writes_at_once = engine.dialect.name == "postgresql"
         """Whether one statement can change one table and note it in another (data-modifying WITH)."""
         if engine.dialect.name == "sqlite":
@@ -163,10 +170,7 @@ class Database:
         except PoolTimeout as error:
             raise _unavailable(error) from error
         try:
-            cursor = borrowed.cursor()
-            cursor.execute(prepared.sql, prepared.parameters(values))
-            row = cursor.fetchone()
-            cursor.close()
+            row = self._first(borrowed, prepared, values)
         except self._driver.Error as error:
             is_gone = reader.dialect.is_disconnect(error, borrowed.dbapi_connection, None)
             if is_gone:
@@ -179,6 +183,28 @@ class Database:
         finally:
             borrowed.close()
         return prepared.result(row)
+
+    def _first(self, borrowed: PoolProxiedConnection, prepared: Prepared, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        named = prepared.parameters(values)
+        kept = prepared.kept if self._lost < _LOST_AT_MOST else None
+        with closing(borrowed.cursor()) as cursor:
+            if kept is None:
+                cursor.execute(prepared.sql, named)
+                return cast("tuple[Any, ...] | None", cursor.fetchone())
+            there = borrowed.info.setdefault("kept", set())
+            try:
+                if kept.name not in there:
+                    cursor.execute(kept.prepare, prepared.fixed)
+                    there.add(kept.name)
+                cursor.execute(kept.execute, named)
+            except self._driver.Error as error:
+                if getattr(error, "pgcode", None) not in _NOT_AS_WE_LEFT_IT:
+                    raise
+                # Nothing was run. A pooler has given us another connection of the server's, or a migration has changed a table.
+                self._lost += 1
+                there.discard(kept.name)
+                cursor.execute(prepared.sql, named)
+            return cast("tuple[Any, ...] | None", cursor.fetchone())
 
     def dispose(self, *, close: bool = True) -> None:
         """Let go of every connection when an application is done with; after a fork without closing what belongs to the parent."""

@@ -48,33 +48,36 @@ _MAKE_ROOM = (
     .values(ended_at=bindparam("now"), end_reason=case((_is_over, "expired"), else_="displaced"))
     .returning(_S.id, _S.end_reason)
 )
-_role_of_owner = select(_U.role).where(_U.id == _S.user_id).scalar_subquery()
-_owner_is_active = exists().where(and_(_U.id == _S.user_id, _U.status == Status.ACTIVE.value))
+_now, _idle_until = bindparam("now", type_=_S.rotated_at.type), bindparam("idle_until", type_=_S.idle_expires_at.type)
+_is_good = and_(
+    _S.id == bindparam("session_id"),
+    _S.token_hash == bindparam("old_hash"),
+    _S.ended_at.is_(None),
+    _S.expires_at > _now,
+    _S.idle_expires_at > _now,
+)
+_moved_on: dict[str, Any] = {
+    "token_hash": bindparam("new_hash", type_=_S.token_hash.type),
+    "previous_hash": _S.token_hash,
+    "rotated_at": _now,
+    "generation": _S.generation + 1,
+    "last_used_at": _now,
+    "idle_expires_at": case((_S.expires_at < _idle_until, _S.expires_at), else_=_idle_until),
+}
+_told = (_S.user_id, _S.authenticated_at, _S.methods, _S.expires_at, _S.idle_expires_at)
+_owner_is_active = and_(_U.id == _S.user_id, _U.status == Status.ACTIVE.value)
 _ROTATE = (
     update(table_of(UserSession))
-    .where(
-        _S.id == bindparam("session_id"),
-        _S.token_hash == bindparam("old_hash"),
-        _S.ended_at.is_(None),
-        _S.expires_at > bindparam("now"),
-        _S.idle_expires_at > bindparam("now"),
-        _owner_is_active,
-    )
-    .values(
-        token_hash=bindparam("new_hash"),
-        previous_hash=_S.token_hash,
-        rotated_at=bindparam("now"),
-        generation=_S.generation + 1,
-        last_used_at=bindparam("now"),
-        idle_expires_at=case((_S.expires_at < bindparam("idle_until"), _S.expires_at), else_=bindparam("idle_until")),
-    )
-    .returning(_S.user_id, _S.authenticated_at, _S.methods, _S.expires_at, _S.idle_expires_at, _role_of_owner.label("role"))
+    .where(_is_good, exists().where(_owner_is_active))
+    .values(_moved_on)
+    .returning(*_told, select(_U.role).where(_U.id == _S.user_id).scalar_subquery().label("role"))
 )
 
 STATE = Statement(_STATE)
 """What decides whether a caller is let in, by one look at two primary keys. Takes `session_id`."""
 
-_rotated = _ROTATE.cte("rotated")
+# The same with a join, which SQLite's RETURNING cannot look into.
+_rotated = update(table_of(UserSession)).where(_is_good, _owner_is_active).values(_moved_on).returning(*_told, _U.role).cte("rotated")
 _owner, _family = _rotated.c.user_id, bindparam("session_id", type_=_S.id.type)
 _event = noted(REFRESHED, _rotated, actor_id=_owner, subject_id=_owner, session_id=_family)
 ROTATE_AND_NOTE = Statement(select(_rotated).add_cte(_event))
