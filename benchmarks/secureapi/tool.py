@@ -5,7 +5,7 @@
     tokens                         e-mails on standard input, an access token each on standard output
     serve WORKERS THREADS PORT     becomes gunicorn, with the project's own gunicorn.conf.py
 
-Everything is on, as in production, but for two things said aloud: no TLS to the stores, since the benchmark's have none, and limits
+Everything is on, as in production, but for what is said aloud in `settings_of`: no TLS to the stores, since the bench has none, no grace, long tokens, and limits
 that one address cannot reach. Nothing of the caller's environment but BENCH_* decides anything, and no `.env` is read.
 """
 

@@ -200,7 +200,7 @@ def test_each_client_has_a_budget_of_its_own(make_house, engine):
 
 
 def test_whoever_guesses_secrets_uses_up_the_budget_of_his_address_and_fills_no_trail(make_house, engine, from_elsewhere):
-    house = make_house(engine, rate_limit_per_minute=5, client_rate_limit="8/minute")
+    house = make_house(engine, rate_limit_per_minute=5, login_rate_limit="8/minute")
     shop, elsewhere = add_service(house), from_elsewhere()
 
     def guess():

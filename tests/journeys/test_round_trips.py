@@ -32,7 +32,9 @@ class Statements:
 
     def __init__(self, house):
         self.asked = []
+        self._kept = {}
         database = house.service(Database)
+        database.dispose()
         for engine in (database.engine, database.reader):
             event.listen(engine, "checkout", self._watch)
 
@@ -43,8 +45,20 @@ class Statements:
             driver.cursor_factory = type("Watched", (Watched,), {"note": staticmethod(self._note)})
 
     def _note(self, statement):
-        if " signing_keys" not in statement:
+        # What the server keeps is planned once a connection, and known by its name afterwards.
+        if statement.startswith("PREPARE "):
+            name, body = statement.removeprefix("PREPARE ").split(" ", 1)
+            self._kept[name] = body.partition(" AS ")[2]
+        elif statement.startswith("EXECUTE "):
+            name, values = statement.removeprefix("EXECUTE ").split(" ", 1)
+            self.asked.append(_with(self._kept[name], values))
+        elif " signing_keys" not in statement:
             self.asked.append(statement)
+
+
+def _with(body, values):
+    """A kept statement with its one value in place; with several, as it was kept."""
+    return body.replace("$1", values.strip("()")) if "," not in values else body
 
 
 class Watched(psycopg2.extensions.cursor):

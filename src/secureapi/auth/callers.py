@@ -44,7 +44,7 @@ class Callers:
         if sighting is None:
             role = self._role_now(claims, None)
             # Redis was just found away: waiting for it once more would double what the caller waits.
-            self._limits.spend(GENERAL, f"user:{claims.user_id}", alone=self._known is not None)
+            self._limits.spend(GENERAL, f"session:{claims.session_id}", alone=self._known is not None)
             return _identity(claims, role)
         if sighting.has_ended or sighting.budget is None:
             raise TokenRefused

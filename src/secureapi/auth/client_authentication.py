@@ -31,7 +31,7 @@ _MOST_CHARACTERS = 1024
 _LONGEST_ID = 64
 _NOBODY = ""
 _NO_HASH = bytes(32)
-_LIMIT = "client"
+_LIMIT, _GUESSES = "client", "login"
 
 
 class ClientAuthentication:
@@ -79,9 +79,9 @@ class ClientAuthentication:
         return client_id
 
     def _remember_refusal(self, client_id: str) -> None:
-        """Counted before it is written down: whoever guesses without end must not fill the trail without end."""
+        """Counted before it is written down, like wrong passwords: whoever guesses without end must not fill the trail without end."""
         client = current_client()
-        self._limits.spend(_LIMIT, client.address)
+        self._limits.spend(_GUESSES, client.address)
         typed = self._secrets.fingerprint("client", client_id[:_MOST_CHARACTERS])
         with self._database.writing() as connection:
             self._trail.record(connection, events.CLIENT_REFUSED, client=client, client_id=typed)

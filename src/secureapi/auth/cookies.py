@@ -18,6 +18,7 @@ from secureapi.settings import Settings
 ACCESS, REFRESH, CSRF = "secureapi_access", "secureapi_refresh", "secureapi_csrf"
 _PREFIXES = {ACCESS: "__Host-", REFRESH: "__Secure-", CSRF: "__Host-"}
 _MARK = "secureapi_"
+_SPACES = " \t"
 _OURS = re.compile(rf"(?:^|[;,\s])(?:__Host-|__Secure-)?({ACCESS}|{REFRESH}|{CSRF})\s*=")
 """One of our names, in any spelling and wherever somebody who reads cookies less strictly than we do could see one."""
 
@@ -59,9 +60,11 @@ class Cookies:
         seen = _OURS.findall(header)
         if len(seen) != len(set(seen)):
             raise AmbiguousCredentials
-        # Only a semicolon ends a cookie: our name behind a comma is part of a value that somebody else may have set.
-        pairs = (piece.partition("=") for piece in header.split(";"))
-        found = {self._kinds[name.strip()]: value.strip() for name, _, value in pairs if name.strip() in self._kinds}
+        # Only a semicolon ends a cookie: our name behind a comma is part of a value that somebody else may have set. And only these two
+        # are white space (RFC 6265 section 5.2): to a browser a name that begins with another kind has no prefix, and so no promise.
+        pairs = (piece.partition("=") for piece in header.split(";") if "=" in piece)
+        stripped = ((name.strip(_SPACES), value.strip(_SPACES)) for name, _, value in pairs)
+        found = {self._kinds[name]: value for name, value in stripped if name in self._kinds}
         return Brought(found.get(ACCESS), found.get(REFRESH), found.get(CSRF))
 
     def set_access(self, token: str, *, max_age: int) -> None:

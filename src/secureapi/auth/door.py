@@ -89,7 +89,7 @@ class Door:
         if not can_refresh or brought.refresh is None:
             raise TokenMissing
         identity = self._holders.identify(brought.refresh)
-        self._limits.spend(GENERAL, f"user:{identity.user_id}")
+        self._limits.spend(GENERAL, f"session:{identity.session_id}")
         return identity
 
     def _forget_cookies(self) -> None:

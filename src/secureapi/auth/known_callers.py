@@ -13,7 +13,8 @@ Whoever reads the database stores a copy only if no mark was set meanwhile, in o
 a revocation has just removed. The same script counts the request against the caller's budget: one exchange a request. A session
 that has ended costs its owner nothing, or whoever holds a dead token could use up the owner's budget. To let anybody in, the script
 must write; so a Redis that can only be read fails it, and the database decides. The budget is a window that moves, exact at every
-moment: the times of the requests in it, newest first, of which the old ones are dropped on the way.
+moment: the times of the requests in it, newest first, of which the old ones are dropped on the way. Each session has one of its
+own: whoever has stolen a token can use up that one, and its owner signs in anew and ends it.
 """
 
 import secrets
@@ -115,7 +116,7 @@ class KnownCallers:
     def look(self, user_id: str, session_id: str) -> Sighting:
         """Count a request and see whether its caller is known. Raises `RedisAway`."""
         accepted, count, wait, copy, mark, epoch, now = self._store.run(
-            _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w"), (self._window_ms, self._most, _MARK_SECONDS * 1000)
+            _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w:{session_id}"), (self._window_ms, self._most, _MARK_SECONDS * 1000)
         )
         server = self._store.server
         if mark:

@@ -27,7 +27,7 @@ _NAMED_IN_REPR = re.compile(
 # None of these scans a text anew from each of its characters: what is logged may come from somebody who would like that.
 _EMAIL = re.compile(r"(?<![^\s@\"'<>])[^\s@\"'<>]+@[^\s@\"'<>]{1,255}")
 # Neither needs a boundary before it or a dot inside: a repr may put `\n` in front, and half a token is one too many.
-_TOKENS = re.compile(r"eyJ[A-Za-z0-9_.-]{12,}|sar?_[A-Za-z0-9_-]{20,}")
+_TOKENS = re.compile(r"eyJ[A-Za-z0-9_.-]{12,}|sa[rc]?_[A-Za-z0-9_-]{20,}")
 # To the last @ before a space: a password may hold / # and @ itself, and taking out too much of an address harms nobody.
 _CREDENTIALS_IN_URL = re.compile(r"(://[^:/\s]{0,256}):\S{1,1024}@")
 
@@ -116,7 +116,7 @@ def _clean(text: str) -> str:
     if "@" in text:
         text = _CREDENTIALS_IN_URL.sub(rf"\1:{_REDACTED}@", text)
         text = _EMAIL.sub(_masked, text)
-    if "eyJ" in text or "sa_" in text or "sar_" in text:
+    if "eyJ" in text or "sa_" in text or "sar_" in text or "sac_" in text:
         text = _TOKENS.sub(_REDACTED, text)
     if is_cut and len(text) < _MOST_READ:
         # It became shorter, so its end may show; and that may be one half of a secret, which no pattern knows.

@@ -16,7 +16,7 @@ from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError as Gone
-from redis.exceptions import NoPermissionError, NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from secureapi.settings import Settings
@@ -133,8 +133,11 @@ def _run_of(connection: AbstractConnection) -> str:
     connection.send_command("INFO", "server")  # type: ignore[no-untyped-call]
     try:
         told: bytes = connection.read_response()
-    except NoPermissionError:
-        _log.warning("redis.info_denied")
+    except ResponseError as error:
+        # Not allowed, or not known to what stands there. It serves; only copies of callers are not believed.
+        _log.warning("redis.unidentified", reason=type(error).__name__)
         return ""
     found = _RUN.search(told)
+    if found is None:
+        _log.warning("redis.unidentified", reason="no run_id")
     return found[1].decode() if found else ""

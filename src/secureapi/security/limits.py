@@ -73,13 +73,13 @@ class Limits:
     def __init__(self, app: Flask, settings: Settings, redis: RedisStore | None = None) -> None:
         self.rates = rates_of(settings)
         self._items: dict[str, RateLimitItem] = {
-            name: RateLimitItemPerSecond(rate.requests, rate.seconds) for name, rate in self.rates.items()
+            # The strategy is part of every key: another strategy's values under the same key are errors.
+            name: RateLimitItemPerSecond(rate.requests, rate.seconds, namespace=f"secureapi:{_STRATEGY}")
+            for name, rate in self.rates.items()
         }
         self._limiter = Limiter(
             lambda: current_client().address,
             strategy=_STRATEGY,
-            # The strategy is part of the prefix: another strategy's values under the same key are errors.
-            key_prefix=f"secureapi:{_STRATEGY}",
             storage_uri=f"{redis_storage.SCHEME if redis else process_storage.SCHEME}://",
             storage_options={"store": redis} if redis else {},  # type: ignore[dict-item]  # it is handed to our own storage
         )
@@ -115,7 +115,7 @@ class Limits:
 
 def _neighbourhood(subject: str) -> str:
     """An IPv6 address as its /64: whoever has one address of it has all of them, and would count as nobody twice."""
-    if ":" not in subject or subject.startswith("user:"):
+    if ":" not in subject or subject.startswith(("user:", "session:", "client:")):
         return subject
     try:
         return str(ip_network(f"{subject}/64", strict=False))

@@ -248,7 +248,7 @@ class Settings:
 
     # ---- limits
     rate_limit_per_minute: int = setting(
-        60, "Requests a minute for each signed-in user, and for each address without one.", group="Limits", least=1
+        60, "Requests a minute for each session, and for each address without one.", group="Limits", least=1
     )
     rate_limit_max_requests: int = setting(
         0,

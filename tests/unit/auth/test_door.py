@@ -203,7 +203,7 @@ def test_the_refresh_cookie_is_looked_at_only_where_the_endpoint_lets_it_in(hous
     assert "refresh" not in str(household.asked)
 
     assert household.caller(WITH_COOKIES, or_by_refresh_cookie=True) is household.refresh
-    assert household.spent == [(GENERAL, "user:alice")]
+    assert household.spent == [(GENERAL, "session:s")]
     assert household.asked[-1] == "proof of s"
 
 

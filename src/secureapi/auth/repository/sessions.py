@@ -144,6 +144,13 @@ class SessionRepository:
         statement = select(UserSession).where(_S.id == session_id)
         return self._session.scalars(statement.with_for_update() if lock else statement).one_or_none()
 
+    def find_living(self, session_id: str, *, now: datetime) -> UserSession | None:
+        """A session that is still going on, locked: nobody ends it until this transaction does."""
+        found = self.find(session_id, lock=True)
+        if found is None or found.ended_at is not None or min(found.expires_at, found.idle_expires_at) <= now:
+            return None
+        return found
+
     def end(self, session_id: str, *, reason: str, now: datetime) -> bool:
         """End one session. Whether it was still going."""
         ended = self._session.connection().execute(

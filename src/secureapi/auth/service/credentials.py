@@ -72,11 +72,12 @@ class Credentials:
         self._callers.user_changed(user.id)
 
     def _replace(self, known: User, password_hash: str, caller: Identity, client: Client) -> bool:
-        """Put the new hash in place and end the other sessions, unless somebody else changed the password meanwhile."""
+        """Put the new hash in place and end the other sessions, unless it was changed, or the caller thrown out, while we hashed."""
         now = self._clock.now()
         with self._database.transaction(client) as session:
             user = UserRepository(session).get(known.id, lock=True)
-            if user.password_changed_at != known.password_changed_at:
+            is_let_in = user.is_active and SessionRepository(session).find_living(caller.session_id, now=now) is not None
+            if not is_let_in or user.password_changed_at != known.password_changed_at:
                 return False
             user.password_hash = password_hash
             user.password_changed_at = user.updated_at = now

@@ -105,10 +105,13 @@ class LivingSessions:
         return ended
 
     def _announce_end(self, user_id: str, session_id: str, *, was_living: bool) -> None:
-        """To every worker, or to the caller that there was nothing to end. Called when all is committed."""
+        """To every worker, and to the caller where there was nothing to end. Called when all is committed.
+
+        Even when it had ended before: whoever ended it may not have come to tell the others yet.
+        """
+        self._callers.session_ended(user_id, session_id)
         if not was_living:
             raise NoSuchSession
-        self._callers.session_ended(user_id, session_id)
 
 
 def _shown(row: Row[Any], caller: Identity | None) -> LivingSession:

@@ -65,12 +65,9 @@ class Reauthentication:
 
     def _still_going(self, session: Session, present: User, *, known: User, session_id: str, now: datetime) -> UserSession | None:
         """The session, if nothing has changed since the password was looked at."""
-        family = SessionRepository(session).find(session_id, lock=True)
         if not present.is_active or present.password_changed_at != known.password_changed_at:
             return None
-        if family is None or family.ended_at is not None or min(family.expires_at, family.idle_expires_at) <= now:
-            return None
-        return family
+        return SessionRepository(session).find_living(session_id, now=now)
 
     def _remember_refusal(self, reason: str, caller: Identity, client: Client, *, is_last: bool = False) -> None:
         with self._database.transaction(client) as session:

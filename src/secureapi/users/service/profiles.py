@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
-from secureapi.core.errors import Refusal, Unavailable
+from secureapi.core.errors import Refusal, Unauthenticated, Unavailable
 from secureapi.core.pages import Page
 from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
@@ -65,6 +65,9 @@ class Profiles:
         try:
             with self._database.transaction(client) as session:
                 user = UserRepository(session).get(caller.user_id, lock=True)
+                if not user.is_active:
+                    # While this request waited for the row.
+                    raise Unauthenticated
                 if changes.get("email", user.email) != user.email:
                     require_recent(caller)
                 changed = _apply(user, changes)
