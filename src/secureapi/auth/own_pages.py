@@ -32,6 +32,8 @@ class OwnPages:
     def __init__(self, *, settings: Settings, secret_box: SecretBox) -> None:
         listed = settings.cors_origins if settings.cors_allow_credentials else ()
         self._origins = frozenset([_origin_of(settings.public_url), *listed])
+        # Where we are reached over https, a page of the same name without it is somebody else's: anybody on the way can serve one.
+        self._scheme = "https" if settings.public_url.startswith("https:") else None
         self._secrets = secret_box
 
     def refuse_others(self) -> None:
@@ -44,7 +46,7 @@ class OwnPages:
             is_ours = request.headers.get("Sec-Fetch-Site") in _NO_OTHER_SITE
         else:
             # The Host header is one of ALLOWED_HOSTS, or we would not be here.
-            is_ours = origin in self._origins or origin == f"{request.scheme}://{request.host}"
+            is_ours = origin in self._origins or origin == f"{self._scheme or request.scheme}://{request.host}"
         if not is_ours:
             raise CrossSiteRequest
 

@@ -96,6 +96,11 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     connect: dict[str, Any] = {
         "connect_timeout": max(2, round(patience)),
         "application_name": "secureapi",
+        # A server that drops off the network says nothing any more: the kernel would wait a quarter of an hour for it.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": milliseconds * 2,
         "options": f"-c timezone=UTC -c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout=30000",
     }
     if settings.database_require_tls and "sslmode" not in parse_qs(urlsplit(settings.database_url).query):
