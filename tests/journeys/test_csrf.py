@@ -245,7 +245,7 @@ def test_the_preflight_of_a_listed_page_allows_the_csrf_header(make_house):
 
 
 def test_where_we_are_reached_over_https_a_page_of_our_name_without_it_is_somebody_elses(make_house):
-    """A proxy ends TLS and is not believed about it, so that every request looks like plain http; anybody on the way can serve such a page."""
+    """A proxy ends TLS and is not believed about it, so that every request looks like plain http; anybody could serve such a page."""
     house = make_house(public_url="https://auth.example.com", allowed_hosts="auth.example.com,localhost")
     person = house.register()
     sent = {"username": person.username, "password": person.password, "delivery": "cookie"}
