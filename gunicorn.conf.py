@@ -120,7 +120,7 @@ def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn's signa
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-# ---- two things that gunicorn has no setting for; tests/journeys/test_gunicorn.py notices when it changes under them
+# ---- three things that gunicorn has no setting for; tests/journeys/test_gunicorn.py notices when it changes under them
 
 _CODES = {HTTPStatus.NOT_IMPLEMENTED: "not_implemented", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers_too_large"}
 _gunicorns_headers = Response.default_headers
@@ -158,5 +158,26 @@ def _problem(client: socket.socket, status: int, reason: str, message: str) -> N
     util.write_nonblock(client, "\r\n".join((*head, "", body)).encode())
 
 
+class _Pieces(list[bytes]):
+    """Stands in for a connection, and keeps what is sent."""
+
+    sendall = list.append
+
+
+def _write_at_once(response: Response, data: bytes) -> None:
+    """Send the head together with the first piece of the body: two would be two packets, and let go of the interpreter twice."""
+    if response.headers_sent:
+        _gunicorns_write(response, data)
+        return
+    connection, response.sock = response.sock, _Pieces()
+    try:
+        _gunicorns_write(response, data)
+    finally:
+        pieces, response.sock = response.sock, connection
+    connection.sendall(b"".join(pieces))
+
+
+_gunicorns_write = Response.write
+Response.write = _write_at_once
 Response.default_headers = _unbranded_headers
 util.write_error = _problem

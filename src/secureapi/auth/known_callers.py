@@ -115,9 +115,8 @@ class KnownCallers:
 
     def look(self, user_id: str, session_id: str) -> Sighting:
         """Count a request and see whether its caller is known. Raises `RedisAway`."""
-        accepted, count, wait, copy, mark, epoch, now = self._store.run(
-            _LOOK, (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w:{session_id}"), (self._window_ms, self._most, _MARK_SECONDS * 1000)
-        )
+        keys = (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w:{session_id}")
+        accepted, count, wait, copy, mark, epoch, now = self._store.run(_LOOK, keys, (self._window_ms, self._most, _MARK_SECONDS * 1000))
         server = self._store.server
         if mark:
             return Sighting(None, has_ended=True, role=None, epoch="", seen_at=now, server=server)

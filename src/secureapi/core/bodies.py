@@ -5,8 +5,10 @@ the difference, so that a body that is too long is refused (413) instead of pars
 """
 
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
@@ -20,7 +22,8 @@ _log = structlog.get_logger(__name__)
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 _FORM_FIELDS = 50
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 10
+_PATIENCE, _FOR_EVER = struct.pack("ll", _PATIENCE_SECONDS, 0), struct.pack("ll", 0, 0)
 
 
 def refuse_oversized(request: Request) -> None:
@@ -51,8 +54,15 @@ def _patience(connection: socket.socket | None) -> Iterator[None]:
     if connection is None:
         yield
         return
-    before = connection.gettimeout()
-    connection.settimeout(_PATIENCE_SECONDS)
+    if type(connection) is not socket.socket:
+        # Encrypted: the kernel's time-out would mean nothing to it.
+        before = connection.gettimeout()
+        connection.settimeout(_PATIENCE_SECONDS)
+        restore = partial(connection.settimeout, before)
+    else:
+        # Python's own would let go of the interpreter three times, on every request with a body, and most bodies are here already.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
+        restore = partial(connection.setsockopt, socket.SOL_SOCKET, socket.SO_RCVTIMEO, _FOR_EVER)
     try:
         yield
     except TooSlow:
@@ -60,7 +70,7 @@ def _patience(connection: socket.socket | None) -> Iterator[None]:
         connection.shutdown(socket.SHUT_RD)
         raise
     finally:
-        connection.settimeout(before)
+        restore()
 
 
 def _read_up_to(stream: IO[bytes], wanted: int) -> bytes:
@@ -70,7 +80,7 @@ def _read_up_to(stream: IO[bytes], wanted: int) -> bytes:
         while wanted > 0 and (piece := stream.read(wanted)):
             pieces.append(piece)
             wanted -= len(piece)
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):
         raise TooSlow from None
     except Exception as error:  # noqa: BLE001 - each server has exceptions of its own for what its client sends
         _log.info("body.unreadable", reason=type(error).__name__)

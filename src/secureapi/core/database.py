@@ -5,6 +5,7 @@ Services ask for `Database.transaction()`, one a use case, `Database.reading()` 
 """
 
 import select
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -28,6 +29,8 @@ from secureapi.settings import Settings
 
 _log = structlog.get_logger(__name__)
 _RETRY_AFTER_SECONDS = 2
+_FRESH_SECONDS = 0.5
+"""A connection that was lent so short a time ago is not looked at: under load each look would let go of the interpreter."""
 _READ_ONLY_TRANSACTION = "25006"
 """SQLSTATE of a write to a server that only reads just now (PostgreSQL Appendix A): a standby, or one that is full."""
 
@@ -258,9 +261,10 @@ def _refuse_dead(connection: Any, record: ConnectionPoolEntry, _proxy: object) -
 
     Without this look every connection that was in a pool at that moment would cost one caller a 503.
     """
-    if not record.info.get("was_used"):
-        # Fresh: its encryption may still have something to say. The pool forgets this together with the connection.
-        record.info["was_used"] = True
+    now, used_at = time.monotonic(), record.info.get("used_at")
+    record.info["used_at"] = now
+    if used_at is None or now - used_at < _FRESH_SECONDS:
+        # Just made, so that its encryption may still have something to say, or just used. The pool forgets this with the connection.
         return
     idle = select.poll()
     idle.register(connection, select.POLLIN)

@@ -7,6 +7,8 @@ exchange itself. Redis is speed, never truth: whoever uses this must be able to 
 import hashlib
 import os
 import re
+import socket
+import struct
 import threading
 import time
 from typing import Any
@@ -97,9 +99,12 @@ class RedisStore:
         if kept is not None and self._mine.process == os.getpid():
             try:
                 return self._exchange(kept, script, keys, args)
-            except Gone:
-                # The server was restarted, or closed an idle connection: a fresh one deserves one try.
+            except Gone as error:
                 self._forget(kept)
+                if isinstance(error.__context__, BlockingIOError):
+                    # It did not answer in time. Another one would not either.
+                    raise
+                # The server was restarted, or closed an idle connection: a fresh one deserves one try.
             except BaseException:
                 # Broken off between question and answer: the next question must not get this one's answer.
                 self._forget(kept)
@@ -107,6 +112,7 @@ class RedisStore:
         fresh = self._pool.connection_class(**self._pool.connection_kwargs)
         try:
             fresh.connect()
+            _leave_the_time_to_the_kernel(fresh, self._pool.connection_kwargs["socket_timeout"])
             self._mine.server = _run_of(fresh)
             answer = self._exchange(fresh, script, keys, args)
         except BaseException:
@@ -126,6 +132,19 @@ class RedisStore:
         except NoScriptError:
             connection.send_command("EVAL", script.source, len(keys), *keys, *args)  # type: ignore[no-untyped-call]
             return connection.read_response()
+
+
+def _leave_the_time_to_the_kernel(connection: AbstractConnection, seconds: float) -> None:
+    """Wait on the socket itself, with the kernel's own time-out. Python's would ask before each piece whether there is something to
+    read, and let go of the interpreter twice instead of once. Encrypted connections are left as they are: theirs would wait for ever.
+    """
+    raw = connection._get_socket()  # noqa: SLF001 - there is no other way to it
+    if type(raw) is not socket.socket:
+        return
+    span = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+    raw.settimeout(None)
 
 
 def _run_of(connection: AbstractConnection) -> str:
