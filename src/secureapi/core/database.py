@@ -34,8 +34,6 @@ _FRESH_SECONDS = 0.5
 _READ_ONLY_TRANSACTION = "25006"
 """SQLSTATE of a write to a server that only reads just now (PostgreSQL Appendix A): a standby, or one that is full."""
 
-_NOT_AS_WE_LEFT_IT = frozenset({"26000", "42P05", "0A000"})
-"""SQLSTATE of a kept statement that is not there, is there already, or gives other columns than it did."""
 _LOST_AT_MOST = 20
 """So often a kept statement may be missing before this process stops keeping any: then a pooler stands between us and the server."""
 
@@ -206,11 +204,15 @@ class Database:
                     there.add(kept.name)
                 cursor.execute(kept.execute, named)
             except self._driver.Error as error:
-                if getattr(error, "pgcode", None) not in _NOT_AS_WE_LEFT_IT:
-                    raise
-                # Nothing was run. A pooler has given us another connection of the server's, or a migration has changed a table.
-                self._lost += 1
                 there.discard(kept.name)
+                # Nothing was run. A pooler has given us another of its connections, or a migration has changed a table.
+                match getattr(error, "pgcode", None):
+                    case "26000" | "42P05":
+                        self._lost += 1
+                    case "0A000":
+                        cursor.execute(f"DEALLOCATE {kept.name}")
+                    case _:
+                        raise
                 cursor.execute(prepared.sql, named)
             return cast("tuple[Any, ...] | None", cursor.fetchone())
 

@@ -15,7 +15,7 @@ from sqlalchemy import Dialect, Select, UpdateBase
 from sqlalchemy.types import TypeEngine
 
 _Process = Callable[[Any], Any]
-_PLACE = re.compile(r"%\((\w+)\)s")
+_PLACE = re.compile(r"%%|%\((\w+)\)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Kept:
     """A statement that the server keeps for a connection (PREPARE and EXECUTE)."""
 
     name: str
-    """Follows from the text, so that whoever finds the name in use on a shared connection finds the same statement under it."""
+    """Follows from all that is kept, so that whoever finds the name in use on a shared connection finds the same statement under it."""
     prepare: str
     """Takes the fixed values."""
     execute: str
@@ -94,15 +94,16 @@ class Statement:
             into=tuple((name, process) for name, process in types.items() if process and name not in fixed),
             out_of=tuple((place, process) for place, process in enumerate(reading) if process),
             row=namedtuple("Row", [column.key for column in columns]),  # type: ignore[misc]  # noqa: PYI024 - its fields are only known here
-            kept=_kept(str(compiled), asked) if dialect.name == "postgresql" else None,
+            kept=_kept(str(compiled), fixed, asked) if dialect.name == "postgresql" else None,
         )
 
 
-def _kept(sql: str, types: Mapping[str, str]) -> Kept:
+def _kept(sql: str, fixed: Mapping[str, Any], types: Mapping[str, str]) -> Kept:
     """`types` are those of the values that differ from one execution to the next."""
-    name = "secureapi_" + hashlib.sha256(sql.encode()).hexdigest()[:16]
     places = {value: f"${place}" for place, value in enumerate(types, start=1)}
-    body = _PLACE.sub(lambda found: places.get(found[1], found[0]), sql)
+    body = _PLACE.sub(lambda found: places.get(found[1] or "", found[0]), sql)
+    whole = repr((body, sorted(fixed.items()), list(types.items())))
+    name = "secureapi_" + hashlib.sha256(whole.encode()).hexdigest()[:16]
     values = ", ".join(f"%({value})s" for value in types)
     return Kept(name, f"PREPARE {name} ({', '.join(types.values())}) AS {body}", f"EXECUTE {name} ({values})")
 

@@ -145,12 +145,6 @@ def test_a_moment_without_a_zone_is_refused(dialect):
         statement.on(dialect).parameters({"now": NOON.replace(tzinfo=None)})
 
 
-@pytest.mark.parametrize("dialect", [POSTGRESQL, SQLITE])
-def test_a_value_that_is_missing_is_refused_here_and_not_by_the_server(dialect):
-    with pytest.raises(KeyError):
-        Statement(BY_ID).on(dialect).parameters({})
-
-
 def test_a_row_has_its_columns_by_name_in_their_types():
     prepared = Statement(select(things)).on(SQLITE)
 

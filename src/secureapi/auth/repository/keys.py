@@ -37,5 +37,6 @@ class KeyRepository:
         Two statements: whoever had to wait for the locks must also see the keys that were added meanwhile, and PostgreSQL shows those
         only to a statement that begins afterwards. Where there is no key yet there is nothing to lock, and the unique indices decide.
         """
-        self._session.execute(select(_K.kid).where(_IN_USE).order_by(_K.kid).with_for_update()).all()
+        # By age: a key that was made while we waited comes last, so that nobody ever waits for an older one with a newer one in hand.
+        self._session.execute(select(_K.kid).where(_IN_USE).order_by(_K.created_at, _K.kid).with_for_update()).all()
         return self.list_usable()

@@ -39,7 +39,8 @@ class Reauthentication:
         """Take the password of somebody who is signed in, and give a token of the same session with a fresh `auth_time`.
 
         Wrong attempts count together with those at the login: a stolen access token must not be a way to guess on. Tokens that are
-        out already keep the `auth_time` they have, so a thief of one gains nothing when its owner comes by here.
+        out already keep the `auth_time` they have, so a thief of an access token gains nothing when its owner comes by here; whoever
+        shares the refresh token does, until that is noticed at the next exchange.
         Raises `WrongCurrentPassword`.
         """
         with self._database.transaction(client) as session:

@@ -94,7 +94,8 @@ class Sessions:
             self._callers.session_ended(user.id, family.id)
         if refusal:
             raise refusal
-        return self._token_pairs.of(family, user_id=user.id, role=user.role, token=successor)
+        # Two may know this token. Whoever repeats it gets no part in what the owner has proved since he signed in.
+        return self._token_pairs.of(family, user_id=user.id, role=user.role, token=successor, authenticated_at=family.created_at)
 
     def _refusal(self, family: UserSession, user: User, token: RefreshToken, now: datetime) -> Unauthenticated | None:
         """Why the token is refused; None inside the grace."""

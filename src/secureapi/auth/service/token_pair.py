@@ -48,12 +48,19 @@ class TokenPairs:
         self._clock = clock
         self._access_tokens = access_tokens
 
-    def of(self, session: Any, *, user_id: str, role: str, token: RefreshToken) -> TokenPair:
-        """The pair of a session, which is a row or an object with `authenticated_at`, `methods`, `expires_at`, `idle_expires_at`."""
+    def of(self, session: Any, *, user_id: str, role: str, token: RefreshToken, authenticated_at: datetime | None = None) -> TokenPair:
+        """The pair of a session, which is a row or an object with `authenticated_at`, `methods`, `expires_at`, `idle_expires_at`.
+
+        `authenticated_at` stands in for the session's own.
+        """
         until: datetime = min(session.expires_at, session.idle_expires_at)
         return TokenPair(
             access_token=self._access_tokens.issue(
-                user_id=user_id, session_id=token.session_id, role=role, authenticated_at=session.authenticated_at, methods=session.methods
+                user_id=user_id,
+                session_id=token.session_id,
+                role=role,
+                authenticated_at=authenticated_at or session.authenticated_at,
+                methods=session.methods,
             ),
             refresh_token=str(token),
             expires_in=self._lifetime,
