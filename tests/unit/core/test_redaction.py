@@ -6,12 +6,14 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from secureapi.auth.client_secrets import new_secret
 from secureapi.core.redaction import redact
 
 CANARY = "canary-7f3a"
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
 REFRESH = "sar_" + "A" * 64
 API_KEY = "sa_" + "b" * 40
+CLIENT_SECRET = "sac_" + "Cd-_" * 10 + "efg"
 
 
 def redacted(**values):
@@ -60,13 +62,67 @@ def test_a_harmless_name_keeps_its_value(name):
     assert redacted(**{name: "plain"}) == {name: "plain"}
 
 
-@pytest.mark.parametrize("token", [JWT, f"{JWT.rpartition('.')[0]}.", REFRESH, API_KEY])
+@pytest.mark.parametrize("token", [JWT, f"{JWT.rpartition('.')[0]}.", REFRESH, API_KEY, CLIENT_SECRET])
 @pytest.mark.parametrize("sentence", ["{}", "Bearer {}", "got {} from a client", "[{}]", "token={}", '"{}"', "/auth/reset/{}", "x\n{}"])
 def test_a_token_is_taken_out_of_any_sentence(token, sentence):
     shown = redacted(event=sentence.format(token))["event"]
     assert token not in shown
     assert token[-12:] not in shown
     assert "[redacted]" in shown
+
+
+@pytest.mark.parametrize("name", ["event", "path", "reason", "value", "exception", "stack_info"])
+@pytest.mark.parametrize("before", ["", "/api/v1/auth/introspect/", "?client=", "\\n", "x", "_"])
+def test_the_secret_of_a_client_is_taken_out_wherever_it_stands(name, before):
+    """Somebody puts it into an address, or a library into its complaint."""
+    shown = redacted(**{name: f"{before}{CLIENT_SECRET} and more"})[name]
+
+    assert CLIENT_SECRET[4:12] not in shown
+    assert CLIENT_SECRET[-8:] not in shown
+    assert shown.endswith("[redacted] and more")
+
+
+def test_a_secret_that_we_have_just_made_is_taken_out_too():
+    for _ in range(50):
+        made = new_secret()
+        assert made[8:20] not in str(redacted(path=f"/x/{made}", values=[made], reason=repr({"sent": made.encode()})))
+
+
+class Shown:
+    """Shows what it holds, as a dataclass or a library's object does."""
+
+    def __init__(self, held):
+        self.held = held
+
+    def __repr__(self):
+        return f"Shown(held={self.held!r})"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Shown(CLIENT_SECRET),
+        Shown(CLIENT_SECRET.encode()),
+        Shown(("GET", f"/x?y={CLIENT_SECRET}")),
+        ValueError(f"not a token: {CLIENT_SECRET}"),
+        CLIENT_SECRET.encode(),
+        [CLIENT_SECRET],
+        {CLIENT_SECRET: 1},
+        {"sent": {"by": [Shown(CLIENT_SECRET)]}},
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_the_secret_of_a_client_is_taken_out_of_whatever_shows_it(value):
+    shown = redacted(value=value)["value"]
+
+    assert CLIENT_SECRET[4:12] not in shown
+    assert CLIENT_SECRET[-8:] not in shown
+    assert "[redacted]" in shown
+
+
+@pytest.mark.parametrize("word", ["sac_", "sac_short", "a sack of coals", "sac_ " + "x" * 40, "mosaic_tiles"])
+def test_what_is_no_secret_of_a_client_stays(word):
+    assert redacted(event=word)["event"] == word
 
 
 @pytest.mark.parametrize("sentence", ["{}", "mail to {} failed", "<{}>", "'{}'", "Key (email)=({}) already exists", "a,{},b", "user={};x"])

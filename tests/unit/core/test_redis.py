@@ -7,13 +7,21 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
 from secureapi.core.redis import REST_SECONDS, RedisAway, RedisStore, Script, connection_options
 
 ASK = Script("return ARGV[1]")
 HANG_UP = b""
 SILENCE = None
+RUN = "5ec07e" * 6 + "5ec0"
 _WELCOME = b"%2\r\n+server\r\n+redis\r\n+proto\r\n:3\r\n"
+
+
+def told(run, *, before="redis_mode:standalone", behind="tcp_port:0"):
+    """What a server of this run says about itself."""
+    text = f"# Server\r\n{before}\r\nrun_id:{run}\r\n{behind}\r\n"
+    return f"${len(text)}\r\n{text}\r\n".encode()
 
 
 class TinyRedis:
@@ -23,7 +31,9 @@ class TinyRedis:
         self.scripts_known = set()
         self.commands = []
         self.connections = 0
+        self.infos = 0
         self.behaviour = None
+        self.info = told(RUN)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open = []
@@ -59,6 +69,9 @@ class TinyRedis:
             return
 
     def _answer(self, words):
+        if words[0] == "INFO":
+            self.infos += 1
+            return self.info
         if words[0] not in {"EVALSHA", "EVAL", "PING"}:
             return _WELCOME if words[0] == "HELLO" else b"+OK\r\n"
         self.commands.append(words)
@@ -254,3 +267,135 @@ def test_no_connection_retries_by_itself_and_the_private_authority_is_used(make_
     assert (options["socket_timeout"], options["socket_connect_timeout"], options["ssl_ca_certs"]) == (0.5, 0.5, "ca.pem")
     assert options["retry"]._retries == 0
     assert "ssl_ca_certs" not in connection_options(make_settings())
+
+
+def warnings_of(logs):
+    return [(line["event"], line["reason"]) for line in logs if line["event"] == "redis.unidentified"]
+
+
+def test_before_the_first_answer_nobody_knows_which_server_there_is(store):
+    assert store.server == ""
+
+
+def test_a_server_tells_once_a_connection_which_run_it_is(store, server):
+    with capture_logs() as logs:
+        for word in ("one", "two", "three"):
+            ask(store, word)
+            assert store.server == RUN
+
+    assert server.infos == 1
+    assert warnings_of(logs) == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        told("x", before="# run_id:0000", behind="my_run_id:1111"),
+        told("5EC0"),
+        b"$0\r\n\r\n",
+        b"$15\r\nredis_version:7\r\n",
+        b"=19\r\ntxt:redis_version:7\r\n",
+    ],
+    ids=["no number", "upper case", "empty", "without", "verbatim"],
+)
+def test_a_server_that_does_not_say_which_run_it_is_serves_and_is_nobody(store, server, answer):
+    server.info = answer
+    with capture_logs() as logs:
+        assert ask(store, "hello") == b"hello"
+
+    assert store.server == ""
+    assert warnings_of(logs) == [("redis.unidentified", "no run_id")]
+
+
+def test_a_server_that_says_it_verbatim_is_known_all_the_same(store, server):
+    text = f"txt:redis_mode:standalone\r\nrun_id:{RUN}\r\n"
+    server.info = f"={len(text)}\r\n{text}\r\n".encode()
+
+    assert ask(store, "hello") == b"hello"
+    assert store.server == RUN
+
+
+@pytest.mark.parametrize(
+    ("refusal", "reason"),
+    [
+        (b"-NOPERM this user has no permissions to run the 'info' command\r\n", "NoPermissionError"),
+        (b"-ERR unknown command 'INFO'\r\n", "ResponseError"),
+        (b"-ERR syntax error\r\n", "ResponseError"),
+    ],
+)
+def test_a_server_that_must_not_say_it_serves_and_is_nobody(store, server, refusal, reason):
+    server.info = refusal
+    with capture_logs() as logs:
+        assert [ask(store, word) for word in ("one", "two")] == [b"one", b"two"]
+
+    assert store.server == ""
+    assert server.infos == 1, "it is not asked again on the same connection"
+    assert warnings_of(logs) == [("redis.unidentified", reason)]
+    assert not store.has_failed_within(60)
+
+
+@pytest.mark.parametrize("trouble", [HANG_UP, b"-LOADING Redis is loading\r\n", b"-NOAUTH Authentication required.\r\n", b"\0\0\r\n"])
+def test_a_server_that_fails_when_it_is_asked_who_it_is_is_away(store, server, trouble):
+    server.info = trouble
+    with pytest.raises(RedisAway):
+        ask(store, "hello")
+
+    assert server.commands == [], "and nothing was run on a connection that may be out of step"
+    server.info = told(RUN)
+    assert ask(store, "hello", insist=True) == b"hello"
+
+
+def test_a_server_that_falls_silent_when_it_is_asked_who_it_is_costs_one_time_out(make_settings, server):
+    store = store_on(make_settings, server.port, patience=0.05)
+    server.info = SILENCE
+    with pytest.raises(RedisAway):
+        ask(store, "hello")
+    assert server.connections == 1
+
+
+def test_whoever_comes_back_to_a_restarted_server_knows_that_it_is_another(store, server):
+    ask(store, "before")
+    assert store.server == RUN
+    server.info = told("b" * 40)
+    assert (ask(store, "still"), store.server) == (b"still", RUN)
+    server.hang_up_on_everybody()
+
+    assert ask(store, "after") == b"after"
+    assert store.server == "b" * 40
+
+
+def test_a_server_that_says_nothing_any_more_is_not_taken_for_the_one_before(store, server):
+    ask(store, "before")
+    server.info = b"-NOPERM\r\n"
+    server.hang_up_on_everybody()
+
+    assert ask(store, "after") == b"after"
+    assert store.server == ""
+
+
+def test_each_thread_knows_the_server_that_has_answered_it(store, server):
+    """One may still talk to a server that the other has left: its copies must not pass for those of the new one."""
+    seen = {}
+
+    def worker(name):
+        ask(store, name)
+        seen[name] = store.server
+
+    ask(store, "mine")
+    for name in ("a", "b"):
+        server.info = told(name * 40)
+        thread = threading.Thread(target=worker, args=(name,))
+        thread.start()
+        thread.join()
+
+    ask(store, "mine again")
+    assert (seen, store.server) == ({"a": "a" * 40, "b": "b" * 40}, RUN)
+
+
+def test_a_child_process_asks_anew_which_server_it_has(store, server, monkeypatch):
+    ask(store, "parent")
+    server.info = told("c" * 40)
+    monkeypatch.setattr("secureapi.core.redis.os", SimpleNamespace(getpid=lambda: os.getpid() + 1))
+
+    ask(store, "child")
+    assert store.server == "c" * 40
