@@ -487,3 +487,15 @@ def test_no_cookie_reaches_the_trail_or_the_log(make_live):
 
     seen = live.log() + str(live.house.events())
     assert not [value for value in values if value in seen or value.rpartition(".")[2] in seen]
+
+
+def test_below_a_path_of_its_own_the_refresh_cookie_is_for_the_address_that_the_browser_has(make_house):
+    """The proxy takes the path off; the browser knows nothing of that."""
+    house = make_house(public_url="https://example.com/id", allowed_hosts="example.com,localhost")
+    person = house.register()
+    sent = {"username": person.username, "password": person.password, "delivery": "cookie"}
+
+    answer = house.client().post("/api/v1/auth/login", json=sent)
+
+    paths = {cookie.partition("=")[0]: cookie.partition("Path=")[2].partition(";")[0] for cookie in answer.headers.getlist("Set-Cookie")}
+    assert paths == {"__Host-secureapi_access": "/", "__Secure-secureapi_refresh": "/id/api/v1/auth", "__Host-secureapi_csrf": "/"}

@@ -84,7 +84,8 @@ def test_fifty_people_who_want_one_username_get_it_once(live):
 def test_a_password_that_is_changed_twice_at_once_is_one_of_the_two(live):
     person = live.house.register()
     assert person.headers
-    new = [f"Other-Trees-{n}!" for n in range(10)]
+    # Fewer than lock the account: whoever comes after the winner has the wrong password.
+    new = [f"Other-Trees-{n}!" for n in range(4)]
 
     answers = together(
         [

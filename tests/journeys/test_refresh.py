@@ -6,6 +6,7 @@ import base64
 import dataclasses
 from datetime import timedelta
 
+import jwt
 import pytest
 
 from journeys.answers import assert_headers, assert_problem
@@ -260,3 +261,34 @@ def test_a_refresh_does_not_make_the_sign_in_look_fresh(own, clock):
     successor(own, person.tokens.refresh)
 
     assert own.execute("SELECT authenticated_at FROM sessions") == [before]
+
+
+@pytest.mark.parametrize(("behind", "code"), [(1, None), (120, "refresh_reused")])
+def test_a_host_whose_clock_is_behind_does_not_shift_the_grace(make_house, clock, behind, code):
+    """A used token would otherwise be good again two minutes later, there, for whoever has kept it."""
+    house = make_house("embedded", clock=clock, refresh_reuse_grace_seconds=10)
+    person = house.register()
+    clock.advance(timedelta(seconds=behind))
+    first = successor(house, person.tokens.refresh)
+    clock.advance(-timedelta(seconds=behind))
+
+    if code:
+        assert_problem(refreshed(house, person.tokens.refresh), 401, code)
+    else:
+        assert successor(house, person.tokens.refresh) == first
+
+
+def test_whoever_repeats_a_token_gets_no_part_in_what_the_owner_has_proved_since(make_house, clock):
+    house = make_house("embedded", clock=clock, refresh_reuse_grace_seconds=10)
+    person = house.register()
+    opened_at = int(clock.now().timestamp())
+    clock.advance(timedelta(minutes=11))
+    access = refreshed(house, person.tokens.refresh).json["access_token"]
+    headers = {"Authorization": f"Bearer {access}"}
+    assert house.client().post("/api/v1/auth/reauthenticate", json={"password": person.password}, headers=headers).status_code == 200
+
+    stolen = refreshed(house, person.tokens.refresh).json["access_token"]
+
+    assert jwt.decode(stolen, options={"verify_signature": False})["auth_time"] == opened_at
+    answer = house.client().patch("/api/v1/users/me", json={"email": "thief@example.com"}, headers={"Authorization": f"Bearer {stolen}"})
+    assert_problem(answer, 401, "insufficient_user_authentication")

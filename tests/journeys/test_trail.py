@@ -151,10 +151,18 @@ def breaking_trail(make_house, engine, monkeypatch):
     """A house whose trail can be broken: from then on no event can be written."""
     house = make_house(engine)
 
-    def broken(*_args, **_kwargs):
+    def refuse(*_args, **_kwargs):
         raise TrailIsFull
 
-    return house, lambda: monkeypatch.setattr(house.service(Trail), "record", broken)
+    def break_it():
+        if house.is_embedded:
+            monkeypatch.setattr(house.service(Trail), "record", refuse)
+            return
+        # The database itself: some events are written by the statement that makes the change.
+        house.execute("CREATE FUNCTION full_up() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''full''; END'")
+        house.execute("CREATE TRIGGER full_up BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION full_up()")
+
+    return house, break_it
 
 
 def test_no_account_is_opened_when_its_event_cannot_be_written(breaking_trail):

@@ -31,7 +31,7 @@ _MOST_CHARACTERS = 1024
 _LONGEST_ID = 64
 _NOBODY = ""
 _NO_HASH = bytes(32)
-_LIMIT, _GUESSES = "client", "login"
+_LIMIT, _GUESSES = "client", "client_guess"
 
 
 class ClientAuthentication:

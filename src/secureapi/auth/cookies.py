@@ -9,6 +9,7 @@ has a path and cannot be a `__Host-` one.
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from flask import Response, after_this_request, request
 
@@ -45,6 +46,7 @@ class Cookies:
 
     def __init__(self, *, settings: Settings) -> None:
         self._is_secure = settings.secure_cookies
+        self._base = urlsplit(settings.public_url).path.rstrip("/")
         self._names = {kind: f"{prefix}{kind}" if self._is_secure else kind for kind, prefix in _PREFIXES.items()}
         self._kinds = {name: kind for kind, name in self._names.items()}
 
@@ -82,7 +84,7 @@ class Cookies:
             self._later(kind, "", 0)
 
     def _later(self, kind: str, value: str, max_age: int) -> None:
-        path = _folder() if kind == REFRESH else "/"
+        path = self._folder() if kind == REFRESH else "/"
 
         @after_this_request
         def _set(response: Response) -> Response:
@@ -97,7 +99,9 @@ class Cookies:
             )
             return response
 
+    def _folder(self) -> str:
+        """Where the endpoints of this room lie, as the browser has written it: `/api/v1/auth`, or `/auth`. Only they handle cookies.
 
-def _folder() -> str:
-    """Where the endpoints of this room lie, as the browser has written it: `/api/v1/auth`, or `/auth`. Only they handle cookies."""
-    return f"{request.script_root}{request.path.partition('/auth/')[0]}/auth"
+        A proxy that serves us below a path of its own, which PUBLIC_URL names, has taken that off.
+        """
+        return f"{self._base or request.script_root}{request.path.partition('/auth/')[0]}/auth"

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from secureapi.auth.errors import RefreshRefused
-from secureapi.auth.refresh_tokens import RefreshToken, RefreshTokens
+from secureapi.auth.refresh_tokens import RefreshToken, RefreshTokens, is_lost_answer
 from secureapi.auth.repository import find_holder
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
@@ -55,8 +55,7 @@ class Holders:
     def _is_good(self, row: Any, token: RefreshToken, now: datetime) -> bool:
         if row.token_hash == token.hash:
             return True
-        # Both ways, as at the exchange: on a host whose clock is behind, the rotation lies ahead.
-        return row.previous_hash == token.hash and row.rotated_at is not None and abs(now - row.rotated_at) < self._grace
+        return row.previous_hash == token.hash and is_lost_answer(row.rotated_at, now, self._grace)
 
 
 def _is_alive(row: Any, now: datetime) -> bool:

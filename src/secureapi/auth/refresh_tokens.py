@@ -16,6 +16,7 @@ import re
 import secrets
 import uuid
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from secureapi.auth.errors import RefreshRefused
 from secureapi.core.secret_values import SecretBox
@@ -23,6 +24,8 @@ from secureapi.core.secret_values import SecretBox
 PREFIX = "sar_"
 _TOKEN = re.compile(r"sar_[A-Za-z0-9_-]{64}")
 _PART = 16
+_SKEW = timedelta(seconds=2)
+"""By how much the clocks of two hosts may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,15 @@ class RefreshToken:
     def hash(self) -> bytes:
         """What is stored: SHA-256. The token has 128 random bits, so a slow hash would protect nothing."""
         return hashlib.sha256(self.raw).digest()
+
+
+def is_lost_answer(rotated_at: datetime | None, now: datetime, grace: timedelta) -> bool:
+    """Whether a token that was just used may have been sent again because its answer got lost.
+
+    On a host whose clock is behind, the rotation lies ahead; more than a little of that is not believed, or the grace would only be
+    shifted by the difference.
+    """
+    return rotated_at is not None and -min(_SKEW, grace) <= now - rotated_at < grace
 
 
 class RefreshTokens:

@@ -42,6 +42,7 @@ _LIMIT_NAMES = {
     "register": "`REGISTER_RATE_LIMIT`",
     "refresh": "`REFRESH_RATE_LIMIT`",
     "client": "`CLIENT_RATE_LIMIT`",
+    "client_guess": "`LOGIN_RATE_LIMIT`",
     "profile": "`PROFILE_RATE_LIMIT`",
 }
 _ANSWERED_BY_FLASK = frozenset({"HEAD", "OPTIONS"})

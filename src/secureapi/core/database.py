@@ -204,12 +204,13 @@ class Database:
                     there.add(kept.name)
                 cursor.execute(kept.execute, named)
             except self._driver.Error as error:
-                there.discard(kept.name)
                 # Nothing was run. A pooler has given us another of its connections, or a migration has changed a table.
                 match getattr(error, "pgcode", None):
                     case "26000" | "42P05":
+                        there.discard(kept.name)
                         self._lost += 1
                     case "0A000":
+                        there.discard(kept.name)
                         cursor.execute(f"DEALLOCATE {kept.name}")
                     case _:
                         raise

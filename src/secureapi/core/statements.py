@@ -67,7 +67,10 @@ class Prepared:
 
 
 class Statement:
-    """A statement of SQLAlchemy's, whose values are all `bindparam`s or constants."""
+    """A statement of SQLAlchemy's, whose values are all `bindparam`s or constants.
+
+    Not for columns of numbers with a point: SQLAlchemy reads those by what the driver says of each answer.
+    """
 
     def __init__(self, source: Select[Any] | UpdateBase) -> None:
         self._source = source

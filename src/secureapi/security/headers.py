@@ -31,7 +31,9 @@ class FixedHeaders:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            headers.extend(environ.get(_PLACE, ()))
+            # A view that says one of them itself says it alone: of two a browser takes the laxer one, or none.
+            said = {name.lower() for name, _ in headers}
+            headers.extend(pair for pair in environ.get(_PLACE, ()) if pair[0].lower() not in said)
             return start_response(status, headers, *rest)
 
         return self._application(environ, start)

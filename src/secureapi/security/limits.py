@@ -63,6 +63,8 @@ def rates_of(settings: Settings) -> dict[str, Rate]:
         "register": settings.register_rate_limit,
         "refresh": settings.refresh_rate_limit,
         "client": settings.client_rate_limit,
+        # Wrong secrets of clients, by address. By itself: a service that has missed a new secret must not take everybody's sign-ins.
+        "client_guess": settings.login_rate_limit,
         "profile": settings.profile_rate_limit,
     }
 

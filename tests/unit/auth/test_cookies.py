@@ -241,9 +241,9 @@ def is_ours(origin=None, site=None, pages=PAGES, **request):
 def test_our_own_origin_is_the_public_one_and_the_one_that_was_asked():
     assert is_ours("https://auth.example.com")
     assert is_ours("https://auth.example.com", base_url="http://10.0.0.7:8000")
-    assert is_ours("http://10.0.0.7:8000", base_url="http://10.0.0.7:8000")
-    assert not is_ours("http://10.0.0.7:8001", base_url="http://10.0.0.7:8000")
-    assert not is_ours("https://10.0.0.7:8000", base_url="http://10.0.0.7:8000")
+    assert is_ours("https://10.0.0.7:8000", base_url="http://10.0.0.7:8000")
+    assert not is_ours("https://10.0.0.7:8001", base_url="http://10.0.0.7:8000")
+    assert not is_ours("http://10.0.0.7:8000", base_url="http://10.0.0.7:8000")
 
 
 @pytest.mark.parametrize(

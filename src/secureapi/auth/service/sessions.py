@@ -7,7 +7,7 @@ from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.errors import RefreshRefused, RefreshReused
 from secureapi.auth.models import UserSession
-from secureapi.auth.refresh_tokens import RefreshToken, RefreshTokens
+from secureapi.auth.refresh_tokens import RefreshToken, RefreshTokens, is_lost_answer
 from secureapi.auth.repository import ROTATE_AND_NOTE, Rotation, SessionRepository, rotate
 from secureapi.auth.service.token_pair import TokenPair, TokenPairs
 from secureapi.core.clock import Clock
@@ -104,9 +104,7 @@ class Sessions:
         if family.token_hash == token.hash:
             # The good one after all: what stood in its way a moment ago is gone. Trying again will do.
             return RefreshRefused()
-        is_previous = family.previous_hash == token.hash
-        # Both ways: on a host whose clock is behind, the rotation lies ahead, and the grace must not grow by the difference.
-        if is_previous and family.rotated_at is not None and abs(now - family.rotated_at) < self._grace:
+        if family.previous_hash == token.hash and is_lost_answer(family.rotated_at, now, self._grace):
             return None
         return RefreshReused()
 
