@@ -151,9 +151,10 @@ def backends_of(database):
 
 def cut(database, pids, how="pg_terminate_backend"):
     """End these processes; return when the server has said goodbye on each of their connections."""
-    with database.engine.connect() as connection:
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"SELECT {how}(pid) FROM unnest(%(pids)s) AS pid", {"pids": pids})
         if how == "pg_terminate_backend":
+            # In one transaction each look would see what the first one saw.
             until(lambda: not connection.exec_driver_sql("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", (pids,)).all())
 
 
@@ -317,12 +318,15 @@ def test_what_a_pooler_has_thrown_away_is_missed_by_nobody(single, lost):
     assert name_of(single, GROW) in kept_by(single), "and kept again"
 
 
-def test_a_name_that_somebody_else_has_taken_on_a_shared_connection_gives_nobody_his_row(single):
-    thing = add(single)
-    behind(single, f"PREPARE {name_of(single, READ)} (uuid) AS SELECT 'theirs'")
+@pytest.mark.parametrize("whose", ["theirs", "ours"])
+def test_a_name_that_is_taken_on_a_shared_connection_gives_nobody_a_wrong_row(single, whose):
+    """A pooler has lent the connection to somebody else before: to another process of ours, or to whoever likes our names."""
+    thing = add(single, size=0)
+    kept = GROW.on(single.reader.dialect).kept
+    behind(single, kept.prepare if whose == "ours" else f"PREPARE {kept.name} (integer, uuid) AS SELECT 'theirs'")
 
-    for _ in range(3):
-        assert single.run(READ, thing_id=thing).id == thing
+    for size in range(1, LOST_AT_MOST + 5):
+        assert single.run(GROW, thing_id=thing, by=1).size == size, "right, and run once"
 
 
 @pytest.mark.parametrize(
