@@ -1,4 +1,4 @@
-"""Endpoints as a stack of declarations: the one typed place that knows flask-smorest and webargs.
+"""Endpoints as a stack of declarations: the one typed place that knows flask-smorest.
 
     @blueprint.post("/login")
     @public
@@ -18,10 +18,9 @@ from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
-from flask import Request, Response
+from flask import Response, request
 from flask_smorest import Blueprint as SmorestBlueprint
 from marshmallow import ValidationError
-from webargs.flaskparser import FlaskParser
 
 from secureapi.core.bodies import FORM, JSON, has_no_body, read_structured
 from secureapi.core.declarations import View, declare
@@ -55,58 +54,28 @@ class FaultSchema(StrictSchema):
     detail = Text(most=512, required=True, metadata={"description": "A sentence, for people."})
 
 
-class _StrictParser(FlaskParser):
-    """webargs, but nothing is guessed, nothing is ignored, and nothing is read twice."""
-
-    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {}  # noqa: RUF012 - the library's own way; schemas decide (RAISE)
-    KNOWN_MULTI_FIELDS: list[type] = []  # noqa: RUF012
-    accepted: tuple[str, ...] = (JSON,)
-
-    def load_json(self, req: Request, schema: Any) -> Any:  # noqa: ARG002
-        return read_structured(req, self.accepted)
-
-    def load_querystring(self, req: Request, schema: Any) -> Any:  # noqa: ARG002
-        try:
-            # Read anew: werkzeug puts something else in the place of bytes that are no UTF-8.
-            pairs = parse_qsl(req.query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS)
-        except (UnicodeDecodeError, ValueError):
-            raise Invalid(faults=[Fault("", "unstorable_text", "The query is not UTF-8, or has too many parameters.")]) from None
-        found: dict[str, str] = {}
-        faults = []
-        for key, value in pairs:
-            where = f"/{pointer_token(key)}"
-            if key in found:
-                faults.append(Fault(where, "repeated", "This parameter is given more than once."))
-            elif not storable(key + value):
-                faults.append(Fault(where, "unstorable_text", "Text must be UTF-8 without NUL."))
-            found[key] = value
-        if faults:
-            raise Invalid(faults=faults)
-        return found
-
-    def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> Any:
-        messages = error.messages
-        # webargs wraps what it found in the name of the location, which is no part of the input.
-        if isinstance(messages, dict) and len(messages) == 1:
-            (messages,) = messages.values()
-        raise Invalid(faults=faults_of(ValidationError(messages))) from None
-
-
-class _FormParser(_StrictParser):
-    accepted = (JSON, FORM)
-
-
-class _LenientParser(_StrictParser):
-    """No body at all is an empty object."""
-
-    def load_json(self, req: Request, schema: Any) -> Any:
-        return {} if has_no_body(req) else super().load_json(req, schema)
+def _read_query() -> dict[str, str]:
+    """The query string, every parameter once. Read anew: werkzeug puts something else in the place of bytes that are no UTF-8."""
+    try:
+        pairs = parse_qsl(request.query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS)
+    except (UnicodeDecodeError, ValueError):
+        raise Invalid(faults=[Fault("", "unstorable_text", "The query is not UTF-8, or has too many parameters.")]) from None
+    found: dict[str, str] = {}
+    faults = []
+    for key, value in pairs:
+        where = f"/{pointer_token(key)}"
+        if key in found:
+            faults.append(Fault(where, "repeated", "This parameter is given more than once."))
+        elif not storable(key + value):
+            faults.append(Fault(where, "unstorable_text", "Text must be UTF-8 without NUL."))
+        found[key] = value
+    if faults:
+        raise Invalid(faults=faults)
+    return found
 
 
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]  # flask-smorest has no types
     """A blueprint that documents what it declares. Plain Flask otherwise; the methods below only lend it types."""
-
-    ARGUMENTS_PARSER = _StrictParser()
 
     def get(self, rule: str, **options: Any) -> Callable[[View], View]:
         return cast("Callable[[View], View]", super().get(rule, **options))
@@ -124,21 +93,8 @@ class Blueprint(SmorestBlueprint):  # type: ignore[misc]  # flask-smorest has no
         return cast("Callable[[View], View]", super().delete(rule, **options))
 
 
-_strict = Blueprint("strict", __name__)
-
-
-class _FormBlueprint(Blueprint):
-    ARGUMENTS_PARSER = _FormParser()
-
-
-_with_forms = _FormBlueprint("forms", __name__)
-
-
-class _LenientBlueprint(Blueprint):
-    ARGUMENTS_PARSER = _LenientParser()
-
-
-_without_body = _LenientBlueprint("without-body", __name__)
+_documents = Blueprint("documents", __name__)
+"""Knows how flask-smorest notes on a view what it takes and gives. Reading and writing is done here, once and strictly."""
 
 
 def accepts(
@@ -148,17 +104,32 @@ def accepts(
 
     With `may_be_empty` no body at all reads as an empty object.
     """
-    source = _without_body if may_be_empty else _with_forms if form else _strict
-    documented = {"example": dict(example)} if example else {}
-    # An instance: of a class webargs would make a new one for each request.
-    decorator = source.arguments(schema(), location="json", error_status_code=422, required=not may_be_empty, **documented)
-    return lambda view: declare(decorator(view), "takes_form", form)
+    kinds = (JSON, FORM) if form else (JSON,)
+    noted = {"example": dict(example)} if example else {}
+    document = _documents.arguments(schema, location="json", error_status_code=422, required=not may_be_empty, **noted)
+
+    def read() -> Any:
+        return {} if may_be_empty and has_no_body(request) else read_structured(request, kinds)
+
+    return lambda view: declare(_with_input(view, document, schema(), read), "takes_form", form)
 
 
 def asks(schema: type[StrictSchema]) -> Callable[[View], View]:
     """The query string."""
-    decorator = _strict.arguments(schema(), location="query", error_status_code=422)
-    return lambda view: declare(decorator(view), "takes_query", value=True)
+    document = _documents.arguments(schema, location="query", error_status_code=422)
+    return lambda view: declare(_with_input(view, document, schema(), _read_query), "takes_query", value=True)
+
+
+def _with_input(view: View, document: Callable[[View], View], schema: StrictSchema, read: Callable[[], Any]) -> View:
+    @wraps(document(view))
+    def taken(*args: Any, **kwargs: Any) -> Any:
+        try:
+            wanted = schema.load(read())
+        except ValidationError as error:
+            raise Invalid(faults=faults_of(error)) from None
+        return view(*args, wanted, **kwargs)
+
+    return cast("View", taken)
 
 
 def returns(
@@ -168,7 +139,7 @@ def returns(
 
     A view may return what the schema writes, that with headers as a tuple, or a finished response.
     """
-    document = _strict.response(int(status), schema, description=description)
+    document = _documents.response(int(status), schema, description=description)
     written = schema() if schema else None
 
     def decorate(view: View) -> View:

@@ -46,6 +46,9 @@ class _Talisman(Talisman):  # type: ignore[misc]  # it has no types
         self._made: dict[tuple[int, bool], list[tuple[str, str]]] = {}
         super().init_app(app, **options)
 
+    def _force_https(self) -> None:
+        """Nothing is redirected, so nothing has to be found out before each request."""
+
     def _set_response_headers(self, response: Response) -> Response:
         own = getattr(current_app.view_functions.get(request.endpoint or ""), "talisman_view_options", None)
         key = (id(own), request.is_secure)
