@@ -5,9 +5,10 @@ Schemas say what shape an input has. What is allowed is for services to decide.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Self
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
 from secureapi.core.clock import rfc3339
 
@@ -54,9 +55,31 @@ class StrictSchema(Schema):
         "type": Message("type", "An object is expected."),
     }
 
-    def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """A value to be written: a key of a mapping, an attribute of anything else. marshmallow tries both, each time."""
-        return obj.get(attr, default) if isinstance(obj, Mapping) else getattr(obj, attr, default)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        hooks = self._hooks.get("pre_dump") or self._hooks.get("post_dump")
+        self._written = tuple((field.data_key or name, field.attribute or name, field) for name, field in self.dump_fields.items())
+        self._is_plain = not (self.many or hooks or any(_is_special(name, field) for _, name, field in self._written))
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """What goes out: keys of a mapping, attributes of anything else, each written by its field; what is not there is left out.
+
+        marshmallow finds out anew for each value where it is, and for each field what it is called.
+        """
+        if many or not self._is_plain:
+            return super().dump(obj, many=many)
+        take = obj.get if isinstance(obj, Mapping) else partial(getattr, obj)
+        written = {}
+        for key, attribute, field in self._written:
+            value = take(attribute, missing)
+            if value is not missing:
+                written[key] = field._serialize(value, attribute, obj)  # noqa: SLF001 - the method that fields are made of
+        return written
+
+
+def _is_special(attribute: str, field: fields.Field[Any]) -> bool:
+    """Whether a field is written from something else than one attribute."""
+    return "." in attribute or not field._CHECK_ATTRIBUTE or field.dump_default is not missing  # noqa: SLF001
 
 
 _HIDDEN = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069"

@@ -1,10 +1,11 @@
 import copy
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from marshmallow import ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, post_dump
 
 from secureapi.core.problems import faults_of
 from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text, Truth, WholeNumber
@@ -167,3 +168,42 @@ def test_a_message_keeps_its_code_through_everything_marshmallow_does_with_it():
     assert copy.deepcopy(message) is message
     assert message.format(sentence=CANARY) is message
     assert message.code == "code"
+
+
+class TestWriting:
+    """The short way of writing gives what marshmallow gives."""
+
+    class Plain(StrictSchema):
+        id = fields.String(required=True)
+        count = fields.Integer(attribute="number")
+        seen_at = MomentField(data_key="at")
+        secret = Password()
+
+    class Special(StrictSchema):
+        deep = fields.String(attribute="inner.name")
+        fixed = fields.Constant("x")
+        usual = fields.String(dump_default="y")
+
+    class Hooked(StrictSchema):
+        id = fields.String()
+
+        @post_dump
+        def _wrap(self, data, **_kwargs):
+            return {"wrapped": data}
+
+    @pytest.mark.parametrize("schema", [Plain, Special, Hooked])
+    @pytest.mark.parametrize("kind", [dict, lambda it: SimpleNamespace(**it)], ids=["mapping", "object"])
+    @pytest.mark.parametrize(
+        "written",
+        [
+            {"id": "a", "number": 3, "seen_at": datetime(2026, 1, 2, tzinfo=UTC), "secret": "never", "inner": {"name": "n"}},
+            {"id": None, "number": None, "seen_at": None},
+            {},
+        ],
+    )
+    def test_it_is_what_marshmallow_writes(self, schema, kind, written):
+        assert schema().dump(kind(written)) == Schema.dump(schema(), kind(written))
+
+    def test_many_are_written_one_by_one(self):
+        listed = [{"id": "a"}, {"id": "b", "number": 1}]
+        assert self.Plain(many=True).dump(listed) == self.Plain().dump(listed, many=True) == [{"id": "a"}, {"id": "b", "count": 1}]
