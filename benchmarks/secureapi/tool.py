@@ -5,8 +5,9 @@
     tokens                         e-mails on standard input, an access token each on standard output
     serve WORKERS THREADS PORT     becomes gunicorn, with the project's own gunicorn.conf.py
 
-Everything is on, as in production, but for what is said aloud in `settings_of`: no TLS to the stores, since the bench has none, no grace, long tokens, and limits
-that one address cannot reach. Nothing of the caller's environment but BENCH_* decides anything, and no `.env` is read.
+Everything is on, as in production, but for what is said aloud in `settings_of`: no TLS to the stores, since the bench's have none,
+no grace for used refresh tokens, access tokens of a day, and limits that one address cannot reach. Nothing of the caller's
+environment but BENCH_* decides anything, and no `.env` is read.
 """
 
 import hashlib
