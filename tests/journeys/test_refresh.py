@@ -281,6 +281,7 @@ def test_a_host_whose_clock_is_behind_does_not_shift_the_grace(make_house, clock
 def test_whoever_repeats_a_token_gets_no_part_in_what_the_owner_has_proved_since(make_house, clock):
     house = make_house("embedded", clock=clock, refresh_reuse_grace_seconds=10)
     person = house.register()
+    assert person.tokens
     opened_at = int(clock.now().timestamp())
     clock.advance(timedelta(minutes=11))
     access = refreshed(house, person.tokens.refresh).json["access_token"]
