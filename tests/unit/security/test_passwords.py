@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from secureapi.core.secret_values import SecretBox
 from secureapi.security.errors import HashingBusy, WeakPassword
-from secureapi.security.passwords import PasswordHasher, PasswordPolicy, _nobody
+from secureapi.security.passwords import PasswordHasher, PasswordPolicy
+from secureapi.security.passwords.hasher import _nobody
 
 BOX = SecretBox("the secret of this installation, long enough")
 PEPPER = "a pepper of more than thirty-two characters"

@@ -1,0 +1,6 @@
+"""Passwords: hashing with a pepper behind a gate, and the policy for new ones."""
+
+from secureapi.security.passwords.hasher import PasswordHasher
+from secureapi.security.passwords.policy import MOST_CHARACTERS, PasswordPolicy
+
+__all__ = ["MOST_CHARACTERS", "PasswordHasher", "PasswordPolicy"]
