@@ -1,7 +1,12 @@
 """Where shared objects are made and meet: the one place that knows which implementation stands behind what."""
 
-from flask import Flask
+from functools import partial
+from typing import Any
 
+from flask import Flask
+from sqlalchemy import Connection
+
+from secureapi.auth import events
 from secureapi.auth.access_tokens import AccessTokens
 from secureapi.auth.callers import Callers
 from secureapi.auth.client_authentication import ClientAuthentication
@@ -24,12 +29,18 @@ from secureapi.auth.service import (
     SigningKeys,
     Statistics,
 )
+from secureapi.auth.service.new_passwords import NewPasswords
 from secureapi.auth.service.token_pair import TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database, db, reading_engine
+from secureapi.core.delivery import Delivery, Undelivered
+from secureapi.core.delivery_in_server import DeliveryInServer
 from secureapi.core.health import Check, HealthChecks
+from secureapi.core.identifiers import new_id
+from secureapi.core.mail import Recipient, post_of
 from secureapi.core.outbox import Outbox
 from secureapi.core.redis import RedisStore
+from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
 from secureapi.core.services import provide
 from secureapi.security.attempts import Attempts
@@ -40,6 +51,7 @@ from secureapi.security.service import EventReader
 from secureapi.security.trail import Trail, record_row_changes
 from secureapi.settings import Settings
 from secureapi.users.models import User
+from secureapi.users.repository import PERSON_BY_ID
 from secureapi.users.service import Directory, Profiles, Registration
 
 AUDITED_MODELS = (User, SigningKey, ApiClient)
@@ -58,9 +70,21 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     trail = Trail(clock)
     limits = Limits(app, settings, redis)
     hasher = PasswordHasher(settings, secret_box)
-    policy = PasswordPolicy(settings.app_name)
+    policy = PasswordPolicy.of(settings)
+    new_passwords = NewPasswords(database=database, hasher=hasher, policy=policy)
     outbox = Outbox(clock)
     attempts = Attempts(clock=clock, most=settings.max_login_attempts, window=settings.account_lockout)
+
+    delivery = Delivery(
+        settings=settings,
+        database=database,
+        clock=clock,
+        post=post_of(settings),
+        find_recipient=partial(_recipient, database),
+        record=partial(_record_of_mail, trail),
+    )
+    if settings.delivers_in_server:
+        app.wsgi_app = DeliveryInServer(app.wsgi_app, delivery)  # type: ignore[method-assign]
 
     keys = KeyRing(settings=settings, database=database, secret_box=secret_box, clock=clock, trail=trail)
     access_tokens = AccessTokens(app, settings, keys)
@@ -81,6 +105,8 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         callers,
         limits,
         hasher,
+        policy,
+        new_passwords,
         attempts,
         HealthChecks(tuple(checks)),
         SignIn(
@@ -110,7 +136,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
             clock=clock,
             trail=trail,
             hasher=hasher,
-            policy=policy,
+            new_passwords=new_passwords,
             attempts=attempts,
             callers=callers,
         ),
@@ -146,6 +172,9 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         Statistics(database=database, clock=clock),
         SigningKeys(settings=settings, database=database, keys=keys),
         EventReader(database=database, clock=clock, trail=trail),
+        outbox,
+        delivery,
+        Undelivered(database=database, clock=clock, record=partial(_record_of_mail, trail)),
     ):
         provide(app, instance)
 
@@ -167,3 +196,14 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     for entrance in (cookies, own_pages, door, guard):
         provide(app, entrance)
     return guard
+
+
+def _recipient(database: Database, user_id: str) -> Recipient | None:
+    """To whom a message about this account goes; None when there is no such account any more."""
+    person = database.run(PERSON_BY_ID, user_id=user_id)
+    return Recipient(person.email, person.username) if person else None
+
+
+def _record_of_mail(trail: Trail, connection: Connection, happened: str, user_id: str | None, details: dict[str, Any]) -> None:
+    kind = events.MAIL_DEAD if happened == "dead" else events.MAIL_DROPPED
+    trail.record(connection, kind, client=Client("", "outbox", new_id()), subject_id=user_id, **details)

@@ -22,6 +22,7 @@ POST       /auth/logout                               any caller                
 POST       /auth/logout-all                           any caller                   api
 POST       /auth/reauthenticate                       any caller                   login
 POST       /auth/change-password                      any caller                   api
+POST       /auth/password/check                       public                       password_check
 GET        /auth/sessions                             any caller                   api
 DELETE     /auth/sessions                             any caller                   api
 DELETE     /auth/sessions/<id:session_id>             any caller                   api

@@ -47,7 +47,7 @@ class Live:
         """The same database, store and secrets, in this process: for making people and reading events."""
         self.port = settings.port
         self.url = f"http://127.0.0.1:{self.port}"
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}}
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR"}}
         self.server = Server(
             [sys.executable, "-m", "gunicorn"],
             log=log,

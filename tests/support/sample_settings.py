@@ -50,6 +50,7 @@ def _usual() -> dict[str, Any]:
         "login_rate_limit": GENEROUS,
         "register_rate_limit": GENEROUS,
         "refresh_rate_limit": GENEROUS,
+        "password_check_rate_limit": GENEROUS,
         "log_level": "WARNING",
         "slow_request_ms": 60_000,
     }

@@ -46,6 +46,13 @@ class WrongCurrentPassword(Denied):
     detail = "Current password is incorrect"
 
 
+class PasswordChangedMeanwhile(Conflict):
+    """Somebody else gave the account another password while this one was looked at, again and again."""
+
+    code = "password_changed_meanwhile"
+    detail = "The password was changed by somebody else at the same time. Try again."
+
+
 class AmbiguousCredentials(Rejected):
     """A header and a cookie, or the same cookie twice: whoever stands in front could read another one than we do."""
 

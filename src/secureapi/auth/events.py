@@ -80,3 +80,16 @@ CLIENT_REFUSED = declare(
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
+MAIL_DEAD = declare(
+    "mail.dead",
+    "A message could not be delivered, and nobody tries any more: `reason` is the class of the last error and the server's number. "
+    "`flask outbox retry` lets it be tried again.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
+MAIL_DROPPED = declare(
+    "mail.dropped",
+    "A message was removed without being delivered: `reason` is no_account, or command.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)

@@ -1,9 +1,9 @@
-"""Tables of this room: sessions, signing keys, and the clients that ask about tokens."""
+"""Tables of this room: sessions, signing keys, former passwords, and the clients that ask about tokens."""
 
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, Uuid, text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Moment
@@ -55,6 +55,21 @@ class UserSession(Base):
     user_agent: Mapped[str] = mapped_column(String(256))
 
     __table_args__ = (Index("ix_sessions_user_id_ended_at", "user_id", "ended_at"),)
+
+
+class FormerPassword(Base):
+    """The hash of a password that an account had before. Only the last PASSWORD_HISTORY of each account are kept."""
+
+    __tablename__ = "password_history"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    """Counted up under the lock of the account's row: the higher, the newer."""
+    user_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id", ondelete="CASCADE"))
+    password_hash: Mapped[str] = mapped_column(String(255))
+    """As it was in `users`."""
+    replaced_at: Mapped[datetime] = mapped_column(Moment)
+
+    __table_args__ = (Index("ix_password_history_user_id_id", "user_id", "id"),)
 
 
 class SigningKey(Base):

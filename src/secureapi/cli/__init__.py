@@ -5,8 +5,10 @@ from flask import Flask
 from secureapi.cli.client import client as client_commands
 from secureapi.cli.jwt import jwt as jwt_commands
 from secureapi.cli.openapi import openapi as openapi_commands
+from secureapi.cli.outbox import outbox as outbox_commands
 from secureapi.cli.session import session as session_commands
 from secureapi.cli.user import user as user_commands
+from secureapi.cli.worker import worker as worker_command
 
 
 def register_commands(app: Flask) -> None:
@@ -16,3 +18,5 @@ def register_commands(app: Flask) -> None:
     app.cli.add_command(client_commands)
     app.cli.add_command(jwt_commands)
     app.cli.add_command(openapi_commands)
+    app.cli.add_command(outbox_commands)
+    app.cli.add_command(worker_command)

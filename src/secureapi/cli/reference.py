@@ -43,6 +43,7 @@ _LIMIT_NAMES = {
     "refresh": "`REFRESH_RATE_LIMIT`",
     "client": "`CLIENT_RATE_LIMIT`",
     "client_guess": "`LOGIN_RATE_LIMIT`",
+    "password_check": "`PASSWORD_CHECK_RATE_LIMIT`",
     "profile": "`PROFILE_RATE_LIMIT`",
 }
 _ANSWERED_BY_FLASK = frozenset({"HEAD", "OPTIONS"})

@@ -16,6 +16,7 @@ from secureapi.cli.answers import Answers, answering, json_option
 from secureapi.core.pages import MOST_PER_PAGE
 from secureapi.core.requests import Client
 from secureapi.core.services import service
+from secureapi.security.passwords import generate_password
 from secureapi.security.permissions import Role
 from secureapi.users.errors import RegistrationRefused
 from secureapi.users.models import Status
@@ -84,14 +85,25 @@ def show(answers: Answers, who: str) -> None:
 @user.command("passwd")
 @_who
 @_password_stdin
+@click.option("--generate", is_flag=True, help="Make a strong password, set it, and print it this once.")
 @json_option
 @answering
-def passwd(answers: Answers, who: str, *, password_stdin: bool) -> None:
+def passwd(answers: Answers, who: str, *, password_stdin: bool, generate: bool) -> None:
     """Set a password. Every session of the account ends, and its lock is lifted."""
+    if generate and password_stdin:
+        raise click.UsageError("Give either --generate or --password-stdin.")
     person = person_called(who)
-    password = _password(from_stdin=password_stdin)
+    password = generate_password() if generate else _password(from_stdin=password_stdin)
     service(Credentials).set_password(user_id=person.id, new_password=password, client=Client.of_command_line())
-    _report(answers, person.id, f"{person.username} has a new password; all of the account's sessions ended.")
+    done = f"{person.username} has a new password; all of the account's sessions ended."
+    if not generate:
+        _report(answers, person.id, done)
+    elif answers.as_json:
+        answers.give(described(person_called(person.id)) | {"password": password})
+    else:
+        # Alone on standard output, so that it can be piped to where it is to be kept.
+        answers.say(password)
+        click.echo(done, err=True)
 
 
 @user.command("unlock")

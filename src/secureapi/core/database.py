@@ -85,7 +85,7 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     patience = settings.database_timeout_seconds
     pool: dict[str, Any] = {
         "hide_parameters": True,
-        "pool_size": settings.database_pool_size or max(2, settings.web_threads // 2),
+        "pool_size": settings.database_pool_size or max(2, settings.web_threads // 4),
         "max_overflow": 0,
         "pool_timeout": patience,
     }

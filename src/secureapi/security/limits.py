@@ -65,6 +65,7 @@ def rates_of(settings: Settings) -> dict[str, Rate]:
         "client": settings.client_rate_limit,
         # Wrong secrets of clients, by address. By itself: a service that has missed a new secret must not take everybody's sign-ins.
         "client_guess": settings.login_rate_limit,
+        "password_check": settings.password_check_rate_limit,
         "profile": settings.profile_rate_limit,
     }
 

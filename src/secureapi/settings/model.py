@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from secureapi.settings import values
+from secureapi.settings import mail, values
 from secureapi.settings.fields import REQUIRED, setting
 from secureapi.settings.values import Network, Rate
 
@@ -45,7 +45,14 @@ class Settings:
         least=1,
         most=256,
     )
-    web_threads: int = setting(16, "How many threads each worker has; requests beyond that wait.", group="Service", least=1, most=256)
+    web_threads: int = setting(
+        32,
+        "How many threads each worker has; requests beyond that wait. Logins wait for their turn to be hashed in them, so there must be "
+        "more than those for everybody else.",
+        group="Service",
+        least=1,
+        most=256,
+    )
     unversioned_paths: bool = setting(
         True,
         "Whether `/auth`, `/users` and `/security` answer without `/api/v1`, as two of the seed documents write them.",
@@ -89,9 +96,18 @@ class Settings:
     password_pepper: str = setting(
         "",
         "Mixed into every password hash and kept outside the database, so that a stolen table alone cannot be attacked. At least 32 "
-        "characters. Losing or changing it invalidates every password. Empty: derived from SECRET_KEY.",
+        "characters. Losing it invalidates every password made with it. To change it, add the former one to PASSWORD_PEPPERS_OLD. Empty: "
+        "derived from SECRET_KEY; setting it later invalidates nothing, as long as SECRET_KEY stays.",
         group="Secrets",
         secret=True,
+    )
+    password_peppers_old: tuple[str, ...] = setting(
+        (),
+        "Former values of PASSWORD_PEPPER, separated by commas. Passwords hashed with one of them stay good, and each is hashed with the "
+        "present one at its next login. Remove one when no account's hash names it any more.",
+        group="Secrets",
+        secret=True,
+        parse=values.words,
     )
 
     # ---- stores
@@ -111,7 +127,7 @@ class Settings:
     )
     database_pool_size: int = setting(
         0,
-        "Connections a worker may hold for transactions, and as many again for reads. 0: one for every other thread.",
+        "Connections a worker may hold for transactions, and as many again for single statements. 0: one for every four threads.",
         group="Stores",
         least=0,
         most=512,
@@ -215,13 +231,51 @@ class Settings:
     secure_cookies: bool = setting(True, "Whether cookies are only sent over https. May be off in development only.", group="Tokens")
 
     # ---- passwords and attempts
-    bcrypt_rounds: int = setting(12, "The cost of a password hash: each step doubles it.", group="Passwords", least=4, most=16)
+    password_hash: str = setting(
+        "bcrypt",
+        "How passwords are hashed. A hash of another kind or another cost stays good, and is made anew at the next login.",
+        group="Passwords",
+        choices=("bcrypt", "argon2id"),
+    )
+    password_hash_former: str = setting(
+        "none",
+        "What PASSWORD_HASH was before, while there are accounts that have not signed in since. Every login then takes the time of both, "
+        "for otherwise the time would tell which names have such an account.",
+        group="Passwords",
+        choices=("none", "bcrypt", "argon2id"),
+    )
+    bcrypt_rounds: int = setting(12, "The cost of a bcrypt hash: each step doubles it.", group="Passwords", least=4, most=16)
+    argon2_memory_kib: int = setting(
+        19_456,
+        "How much memory one Argon2id hash takes, in KiB. As much again is taken for each one at the same time: PASSWORD_HASH_WORKERS.",
+        group="Passwords",
+        least=128,
+        most=131_072,
+    )
+    argon2_time_cost: int = setting(2, "How many times an Argon2id hash goes through its memory.", group="Passwords", least=1, most=64)
+    argon2_parallelism: int = setting(1, "How many threads work on one Argon2id hash.", group="Passwords", least=1, most=16)
     password_hash_workers: int = setting(
         0,
-        "How many passwords one worker process hashes at the same time. 0: one for each core.",
+        "How many passwords one worker process hashes at the same time. 0: the cores of the machine, divided among WEB_CONCURRENCY.",
         group="Passwords",
         least=0,
         most=64,
+    )
+    password_hash_queue: int = setting(
+        0,
+        "How many passwords may wait for their turn in one worker process; more are answered with 503 at once. 0: three quarters of "
+        "WEB_THREADS, so that others always find a thread.",
+        group="Passwords",
+        least=0,
+        most=256,
+    )
+    password_hash_niceness: int = setting(
+        0,
+        "How far hashing steps back behind everything else that a core has to do (nice, on Linux): more keeps reads quicker while a storm "
+        "of logins lasts, and lets fewer logins through.",
+        group="Passwords",
+        least=0,
+        most=19,
     )
     password_hash_wait_seconds: float = setting(
         30.0,
@@ -229,6 +283,36 @@ class Settings:
         group="Passwords",
         least=0.1,
         most=60,
+    )
+    password_policy: str = setting(
+        "balanced",
+        "What a new password must be. `balanced`: eight characters of four classes, or sixteen that are hard to guess. `composition`: "
+        "eight characters of four classes, however long it is. `nist`: fifteen characters that are hard to guess, of any class "
+        "(SP 800-63B-4).",
+        group="Passwords",
+        choices=("balanced", "composition", "nist"),
+    )
+    password_denylist_file: str = setting(
+        "",
+        "A text file with words that no password may be, one a line, alone or with digits and signs around it; at most 4 MiB. It is "
+        "read again when it changes.",
+        group="Passwords",
+        example="var/denylist.txt",
+    )
+    password_breach_dir: str = setting(
+        "",
+        "A folder with the hashes of passwords that are known from breaches, in the k-anonymity layout: a file for each first five "
+        "digits of the SHA-1 (`5BAA6.txt` or `5BAA6`) with lines `SUFFIX:COUNT`. Nothing is asked over the network.",
+        group="Passwords",
+        example="var/breaches",
+    )
+    password_history: int = setting(
+        0,
+        "How many former passwords of an account may not be used again, besides the present one. Each costs a hash when a password is "
+        "changed. 0: none is kept.",
+        group="Passwords",
+        least=0,
+        most=24,
     )
     max_login_attempts: int = setting(
         5,
@@ -261,6 +345,12 @@ class Settings:
     register_rate_limit: Rate = setting(Rate(3, 60), "Registrations for each address.", group="Limits", parse=values.rate)
     refresh_rate_limit: Rate = setting(Rate(30, 60), "Refreshes for each address.", group="Limits", parse=values.rate)
     client_rate_limit: Rate = setting(Rate(600, 60), "Introspections and revocations for each client.", group="Limits", parse=values.rate)
+    password_check_rate_limit: Rate = setting(
+        Rate(30, 60),
+        "Passwords that are tried against the policy before they are chosen, for each address.",
+        group="Limits",
+        parse=values.rate,
+    )
     profile_rate_limit: Rate = setting(
         Rate(30, 60),
         "Changes of one's own account, for each user: asking for taken names tells who has an account.",
@@ -301,6 +391,53 @@ class Settings:
         group="Edge",
         parse=values.words,
     )
+
+    # ---- mail
+    smtp_url: str = setting(
+        "",
+        "The mail server: `smtp://user:password@host:587` (encrypted with STARTTLS) or `smtps://user:password@host:465`. Special "
+        "characters in the password are percent-encoded. Empty: in development messages go to MAIL_FOLDER as files, elsewhere they "
+        "are kept until this is set.",
+        group="Mail",
+        secret=True,
+        parse=mail.smtp_url,
+        example="smtp://user:password@mail.example.com:587",
+    )
+    smtp_require_tls: bool = setting(
+        True,
+        "Hand over nothing to a server that does not encrypt. Say false aloud for a server on the same host: it is then spoken to in the "
+        "open.",
+        group="Mail",
+    )
+    smtp_ca_file: str = setting(
+        "", "The certificate authority that signed the mail server's certificate. Empty: the system's.", group="Mail"
+    )
+    mail_from: str = setting(
+        "",
+        "Whom messages come from: an address, or a name and an address. Empty: nobody, which will do for files only. The name: APP_NAME.",
+        group="Mail",
+        parse=mail.mail_sender,
+        example="Our service <no-reply@example.com>",
+    )
+    mail_timeout_seconds: float = setting(
+        10.0, "How long the mail server may take for each of its answers.", group="Mail", least=0.1, most=120
+    )
+    mail_folder: str = setting("var/mail", "Where messages go as files in development, while SMTP_URL is not set.", group="Mail")
+    outbox_in_server: str = setting(
+        "auto",
+        "Whether a thread of the server delivers messages. `auto`: where it is the only worker and has SQLite. Everywhere else "
+        "`flask worker` does it.",
+        group="Mail",
+        choices=("auto", "on", "off"),
+    )
+    outbox_max_attempts: int = setting(
+        12,
+        "So many refusals, over about four hours, and nobody tries a message any more: `flask outbox list` shows it.",
+        group="Mail",
+        least=1,
+        most=100,
+    )
+    outbox_keep_days: int = setting(7, "How long it is remembered that a message was delivered, in days.", group="Mail", least=1, most=3650)
 
     # ---- logs
     log_level: str = setting(
@@ -350,6 +487,12 @@ class Settings:
     @property
     def token_audience(self) -> str:
         return self.jwt_audience or self.public_url
+
+    @property
+    def delivers_in_server(self) -> bool:
+        """Whether a thread of the server empties the outbox."""
+        is_alone = self.is_embedded_database and self.web_concurrency == 1
+        return self.outbox_in_server == "on" or (self.outbox_in_server == "auto" and is_alone)
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 
+from secureapi.settings.mail import mail_server
 from secureapi.settings.model import Settings
 
 Rule = Callable[[Settings], Iterator[str]]
@@ -17,6 +19,12 @@ _LEAST_DISTINCT_CHARACTERS = 10
 _SAMPLE = re.compile(
     r"change[-_ ]?(this|me)|your[-_ ]?secret|placeholder|super[-_ ]?secret|strong_password_here|insert[-_ ]", re.IGNORECASE
 )
+MOST_ARGON2_WORK = 2**19
+"""Memory in KiB times passes: about thirteen times OWASP's minimum, half a second. No stored string may ask for more either."""
+_LEAST_ARGON2 = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
+"""OWASP Password Storage: memory in KiB and passes, all as good as one another."""
+MOST_DENYLIST_BYTES = 4 * 1024 * 1024
+"""Some 400,000 words, which take 40 MB in each worker. A longer list belongs into PASSWORD_BREACH_DIR, which is read from disk."""
 _ENCRYPTED_MODES = frozenset({"require", "verify-ca", "verify-full"})
 
 
@@ -52,8 +60,17 @@ def _as_far_as_read(rule: Rule, settings: Settings) -> Iterator[str]:
 
 def _is_random(name: str, settings: Settings) -> Iterator[str]:
     value = getattr(settings, name)
-    if not value and name != "secret_key":
-        return
+    if value or name == "secret_key":
+        yield from _faults_of_secret(name, value)
+
+
+def _old_peppers_are_random(settings: Settings) -> Iterator[str]:
+    # One sentence, however many of them have the fault.
+    faults = (fault for value in settings.password_peppers_old for fault in _faults_of_secret("password_peppers_old", value))
+    yield from dict.fromkeys(faults)
+
+
+def _faults_of_secret(name: str, value: str) -> Iterator[str]:
     remedy = "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
     if len(value) < _LEAST_SECRET_LENGTH:
         yield f"{name.upper()}: must have at least {_LEAST_SECRET_LENGTH} characters; {remedy}"
@@ -71,6 +88,18 @@ def _secrets_differ(settings: Settings) -> Iterator[str]:
             "SECRET_KEY: is used for more than one purpose; give SECRET_KEY, JWT_SECRET_KEY, KEY_ENCRYPTION_KEY and PASSWORD_PEPPER "
             "a value each"
         )
+
+
+def _old_peppers_differ(settings: Settings) -> Iterator[str]:
+    old = settings.password_peppers_old
+    others = {settings.secret_key, settings.jwt_secret_key, settings.key_encryption_key, settings.password_pepper}
+    if len(set(old)) < len(old) or not others.isdisjoint(old):
+        yield "PASSWORD_PEPPERS_OLD: must hold each former pepper once, and no other secret; remove what is double"
+
+
+def _old_peppers_have_a_successor(settings: Settings) -> Iterator[str]:
+    if settings.password_peppers_old and not settings.password_pepper:
+        yield "PASSWORD_PEPPERS_OLD: has no meaning without PASSWORD_PEPPER; set it to the new one"
 
 
 def _hs256_has_a_secret(settings: Settings) -> Iterator[str]:
@@ -119,8 +148,28 @@ def _production_has_secure_cookies(settings: Settings) -> Iterator[str]:
 
 
 def _production_hashes_slowly(settings: Settings) -> Iterator[str]:
-    if settings.bcrypt_rounds < 10 and not _is_lenient(settings):  # noqa: PLR2004 - OWASP's minimum, used once
+    if settings.password_hash == "bcrypt" and settings.bcrypt_rounds < 10 and not _is_lenient(settings):  # noqa: PLR2004, S105 - OWASP's
         yield "BCRYPT_ROUNDS: must be at least 10 outside development (OWASP Password Storage)"
+
+
+def _production_hashes_in_memory(settings: Settings) -> Iterator[str]:
+    memory, time = settings.argon2_memory_kib, settings.argon2_time_cost
+    is_slow = any(memory >= least_memory and time >= least_time for least_memory, least_time in _LEAST_ARGON2)
+    if settings.password_hash == "argon2id" and not is_slow and not _is_lenient(settings):  # noqa: S105 - the name of a scheme
+        yield (
+            "ARGON2_MEMORY_KIB: and ARGON2_TIME_COST must be at least 19456 and 2 outside development, or 47104 and 1, 12288 and 3, "
+            "9216 and 4, 7168 and 5 (OWASP Password Storage)"
+        )
+
+
+def _hashing_is_bounded(settings: Settings) -> Iterator[str]:
+    if settings.argon2_memory_kib * settings.argon2_time_cost > MOST_ARGON2_WORK:
+        yield f"ARGON2_MEMORY_KIB: times ARGON2_TIME_COST must be at most {MOST_ARGON2_WORK}, or a login takes seconds"
+
+
+def _former_scheme_is_another(settings: Settings) -> Iterator[str]:
+    if settings.password_hash_former == settings.password_hash:
+        yield "PASSWORD_HASH_FORMER: is the same as PASSWORD_HASH; name the one before it, or remove it"
 
 
 def _production_is_behind_tls(settings: Settings) -> Iterator[str]:
@@ -154,10 +203,42 @@ def _old_keys_outlast_their_tokens(settings: Settings) -> Iterator[str]:
         yield "SIGNING_KEY_OVERLAP_HOURS: must not be shorter than ACCESS_TOKEN_EXPIRE_MINUTES"
 
 
+def _password_denylist_is_there(settings: Settings) -> Iterator[str]:
+    if settings.password_denylist_file and not _is_text_file(Path(settings.password_denylist_file), MOST_DENYLIST_BYTES):
+        yield "PASSWORD_DENYLIST_FILE: must name a readable text file in UTF-8 of at most 4 MiB, one word a line"
+
+
+def _is_text_file(path: Path, most: int) -> bool:
+    try:
+        if not path.is_file() or path.stat().st_size > most:
+            return False
+        return "\0" not in path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _password_breaches_are_there(settings: Settings) -> Iterator[str]:
+    if settings.password_breach_dir and not Path(settings.password_breach_dir).is_dir():
+        yield "PASSWORD_BREACH_DIR: must name a folder with a file for each prefix (00000.txt to FFFFF.txt)"
+
+
 def _contact_is_an_address(settings: Settings) -> Iterator[str]:
     contact = settings.security_contact
     if contact and not re.fullmatch(r"(mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+?[0-9-]+)", contact):
         yield "SECURITY_CONTACT: must be a mailto:, https: or tel: address (RFC 9116)"
+
+
+def _mail_has_a_sender(settings: Settings) -> Iterator[str]:
+    if settings.smtp_url and not settings.mail_from:
+        yield "MAIL_FROM: is required with SMTP_URL; set it to an address that the mail server lets you write from"
+
+
+def _mail_password_is_encrypted(settings: Settings) -> Iterator[str]:
+    if not settings.smtp_url or settings.smtp_require_tls:
+        return
+    server = mail_server(settings.smtp_url)
+    if server.password and not server.is_tls_from_the_start and not server.is_this_machine:
+        yield "SMTP_REQUIRE_TLS: may not be off while SMTP_URL has a password for another machine; remove it, or use smtps://"
 
 
 # Small ones: a rule that stumbles over a setting that could not be read says nothing about its others either.
@@ -166,7 +247,10 @@ _RULES: tuple[Rule, ...] = (
     partial(_is_random, "jwt_secret_key"),
     partial(_is_random, "key_encryption_key"),
     partial(_is_random, "password_pepper"),
+    _old_peppers_are_random,
     _secrets_differ,
+    _old_peppers_differ,
+    _old_peppers_have_a_successor,
     _hs256_has_a_secret,
     _workers_share_a_database,
     _workers_share_their_limits,
@@ -175,11 +259,18 @@ _RULES: tuple[Rule, ...] = (
     _debug_is_off,
     _production_has_secure_cookies,
     _production_hashes_slowly,
+    _production_hashes_in_memory,
+    _hashing_is_bounded,
+    _former_scheme_is_another,
     _production_is_behind_tls,
     _credentials_have_origins,
     _cors_is_narrow,
     _sessions_outlast_refresh_tokens,
     _refresh_tokens_outlast_access_tokens,
     _old_keys_outlast_their_tokens,
+    _password_denylist_is_there,
+    _password_breaches_are_there,
     _contact_is_an_address,
+    _mail_has_a_sender,
+    _mail_password_is_encrypted,
 )

@@ -12,7 +12,7 @@ NAMES = [field.name.upper() for field in dataclasses.fields(Settings)]
 
 def test_every_setting_has_its_section_and_its_line():
     assert re.findall(r"^### `(\w+)`$", settings_page(), re.MULTILINE) == NAMES
-    assert re.findall(r"^# ([A-Z_]+)=", dotenv_example(), re.MULTILINE) == NAMES
+    assert re.findall(r"^# ([A-Z0-9_]+)=", dotenv_example(), re.MULTILINE) == NAMES
 
 
 def test_a_copy_of_the_example_sets_nothing(tmp_path):
@@ -26,7 +26,7 @@ def test_a_copy_of_the_example_sets_nothing(tmp_path):
 
 def test_the_example_with_every_line_switched_on_is_the_defaults(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    switched_on = re.sub(r"^# ([A-Z_]+=)", r"\1", dotenv_example(), flags=re.MULTILINE)
+    switched_on = re.sub(r"^# ([A-Z0-9_]+=)", r"\1", dotenv_example(), flags=re.MULTILINE)
     secret = "Zk3vJx8Qm1LrT5yWb7NcP0sHgD2fKuEaV9oXiRtY4zBn6MqC"
     (tmp_path / ".env").write_text(switched_on.replace("\nSECRET_KEY=\n", f"\nSECRET_KEY={secret}\n"))
 

@@ -3,6 +3,7 @@
 from secureapi.auth.repository.clients import ClientRepository, find_secret_hash
 from secureapi.auth.repository.holders import find_holder
 from secureapi.auth.repository.keys import KeyRepository
+from secureapi.auth.repository.password_history import PasswordHistoryRepository
 from secureapi.auth.repository.sessions import (
     ROTATE_AND_NOTE,
     STATE,
@@ -19,6 +20,7 @@ __all__ = [
     "STATE",
     "ClientRepository",
     "KeyRepository",
+    "PasswordHistoryRepository",
     "Rotation",
     "SessionRepository",
     "count_sessions",

@@ -2,24 +2,27 @@
 
 from secureapi.auth import events
 from secureapi.auth.callers import Callers
-from secureapi.auth.errors import WrongCurrentPassword
+from secureapi.auth.errors import PasswordChangedMeanwhile, WrongCurrentPassword
 from secureapi.auth.repository import SessionRepository
+from secureapi.auth.service.new_passwords import NewPasswords
 from secureapi.auth.service.sign_in import attempts_key
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
-from secureapi.core.errors import Fault
 from secureapi.core.requests import Client
 from secureapi.security.attempts import Attempts
 from secureapi.security.errors import WeakPassword
 from secureapi.security.events import ACCOUNT_LOCKED, ACCOUNT_UNLOCKED
 from secureapi.security.identity import Identity
-from secureapi.security.passwords import PasswordHasher, PasswordPolicy
+from secureapi.security.passwords import PasswordHasher
 from secureapi.security.permissions import Role
 from secureapi.security.trail import Trail
 from secureapi.users import events as user_events
 from secureapi.users.errors import LastAdministrator
 from secureapi.users.models import Status, User
 from secureapi.users.repository import UserRepository
+
+_TRIES = 5
+"""So often a password is looked at anew because another one was set meanwhile."""
 
 
 class Credentials:
@@ -32,7 +35,7 @@ class Credentials:
         clock: Clock,
         trail: Trail,
         hasher: PasswordHasher,
-        policy: PasswordPolicy,
+        new_passwords: NewPasswords,
         attempts: Attempts,
         callers: Callers,
     ) -> None:
@@ -40,7 +43,7 @@ class Credentials:
         self._clock = clock
         self._trail = trail
         self._hasher = hasher
-        self._policy = policy
+        self._new_passwords = new_passwords
         self._attempts = attempts
         self._callers = callers
 
@@ -60,9 +63,7 @@ class Credentials:
         with self._database.transaction(client) as session:
             self._attempts.clear(session, attempts_key(user.id))
         try:
-            if new_password == current_password:
-                raise WeakPassword(faults=[Fault("/new_password", "unchanged", "The new password must differ from the present one.")])
-            self._check(new_password, user.username, user.email)
+            self._new_passwords.refuse_unfit(user, new_password, present=current_password, client=client)
         except WeakPassword as weak:
             self._remember_refusal(weak.code, user.id, caller, client)
             raise
@@ -79,8 +80,7 @@ class Credentials:
             is_let_in = user.is_active and SessionRepository(session).find_living(caller.session_id, now=now) is not None
             if not is_let_in or user.password_changed_at != known.password_changed_at:
                 return False
-            user.password_hash = password_hash
-            user.password_changed_at = user.updated_at = now
+            self._new_passwords.put(session, user, password_hash, now=now)
             ended = SessionRepository(session).end_all_of(user.id, reason="password_changed", now=now, except_id=caller.session_id)
             self._trail.record(session, events.PASSWORD_CHANGED, client=client, actor=caller, subject_id=user.id, ended=ended)
         return True
@@ -92,19 +92,31 @@ class Credentials:
                 self._trail.record(session, ACCOUNT_LOCKED, client=client, actor=caller, subject_id=user_id)
 
     def set_password(self, *, user_id: str, new_password: str, client: Client) -> None:
-        """Give an account a new password, as an administrator; all of its sessions end and its lock is lifted."""
+        """Give an account a new password, as an administrator; all of its sessions end and its lock is lifted.
+
+        Raises `WeakPassword`, and `PasswordChangedMeanwhile` when others do the same all the time.
+        """
+        for _ in range(_TRIES):
+            with self._database.transaction(client) as session:
+                user = UserRepository(session).get(user_id)
+            self._new_passwords.refuse_unfit(user, new_password, client=client)
+            if self._set(user, self._hasher.hash(new_password), client):
+                self._callers.user_changed(user_id)
+                return
+        raise PasswordChangedMeanwhile
+
+    def _set(self, known: User, password_hash: str, client: Client) -> bool:
+        """Put the hash in place, unless the history that was looked at is no longer the present one."""
+        now = self._clock.now()
         with self._database.transaction(client) as session:
-            user = UserRepository(session).get(user_id)
-        self._check(new_password, user.username, user.email)
-        password_hash = self._hasher.hash(new_password)
-        with self._database.transaction(client) as session:
-            present = UserRepository(session).get(user_id, lock=True)
-            present.password_hash = password_hash
-            present.password_changed_at = present.updated_at = self._clock.now()
-            self._attempts.clear(session, attempts_key(user_id))
-            ended = SessionRepository(session).end_all_of(user_id, reason="password_set", now=self._clock.now())
-            self._trail.record(session, events.PASSWORD_SET, client=client, subject_id=user_id, ended=ended)
-        self._callers.user_changed(user_id)
+            user = UserRepository(session).get(known.id, lock=True)
+            if self._new_passwords.has_history and user.password_hash != known.password_hash:
+                return False
+            self._new_passwords.put(session, user, password_hash, now=now)
+            self._attempts.clear(session, attempts_key(user.id))
+            ended = SessionRepository(session).end_all_of(user.id, reason="password_set", now=now)
+            self._trail.record(session, events.PASSWORD_SET, client=client, subject_id=user.id, ended=ended)
+        return True
 
     def disable(self, *, user_id: str, client: Client) -> bool:
         """Disable an account and end its sessions. Whether it was active. Raises `LastAdministrator`."""
@@ -143,9 +155,3 @@ class Credentials:
                 SessionRepository(session).end_all_of(user_id, reason="disabled", now=now)
         self._callers.user_changed(user_id)
         return is_new
-
-    def _check(self, new_password: str, username: str, email: str) -> None:
-        try:
-            self._policy.check(new_password, personal=(username, email.partition("@")[0]))
-        except WeakPassword as weak:
-            raise WeakPassword(faults=[Fault("/new_password", f.code, f.detail) for f in weak.faults]) from None

@@ -77,7 +77,7 @@ class SignIn:
         if user is None or not is_right or not attempt.is_allowed or not user.is_active:
             self._remember_refusal(user, typed, attempt, is_right=is_right, client=client)
             raise InvalidCredentials
-        new_hash = self._hasher.hash(password) if self._hasher.needs_rehash(user.password_hash) else None
+        new_hash = self._hasher.rehashed(password, user.password_hash)
         return self._open(user, new_hash, client=client)
 
     def _open(self, user: User, new_hash: str | None, *, client: Client) -> TokenPair:

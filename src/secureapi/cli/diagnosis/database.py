@@ -120,7 +120,7 @@ def _clock(connection: Connection) -> Finding:
 def _room(connection: Connection, settings: Settings) -> Finding:
     """Whether the server has a connection for every one that the workers may open."""
     most = int(connection.execute(text("SHOW max_connections")).scalar_one())
-    wanted = settings.web_concurrency * 2 * (settings.database_pool_size or settings.web_threads)
+    wanted = settings.web_concurrency * 2 * (settings.database_pool_size or max(2, settings.web_threads // 4))
     says = f"{wanted} may be opened from here, {most} are accepted"
     if wanted < most:
         return ok("database connections", says)

@@ -1,96 +1,91 @@
 """Hashing passwords with a pepper, behind a gate.
 
-A password is normalised (NFKC), keyed with the pepper (HMAC-SHA256) and only then given to bcrypt, as base64. That lifts bcrypt's
-limit of 72 bytes, makes NUL harmless, and makes a stolen table useless without the pepper.
+A password is normalised (NFKC), keyed with the pepper (HMAC-SHA256) and only then given to bcrypt or Argon2id, as base64. That lifts
+bcrypt's limit of 72 bytes, makes NUL harmless, and makes a stolen table useless without the pepper.
 """
 
-import base64
-import hashlib
-import hmac
 import os
-import re
-import sys
-import threading
-import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import bcrypt
 
 from secureapi.core.secret_values import SecretBox
 from secureapi.security.errors import HashingBusy
+from secureapi.security.passwords.gate import HashGate
+from secureapi.security.passwords.imported import read_imported
+from secureapi.security.passwords.peppers import Peppers
+from secureapi.security.passwords.schemes import Hashed, read_own, scheme_named
 from secureapi.settings import Settings
 
 _PREFIX = "hmac-sha256"
-_BCRYPT = re.compile(r"2b\$(0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}")
-"""A bcrypt string without its first sign. A damaged one would make bcrypt raise, or take hours."""
 
 
 class PasswordHasher:
-    """Hashes and verifies. Stored strings read `hmac-sha256$<pepper id>$<bcrypt string>`.
+    """Hashes and verifies. Stored strings read `hmac-sha256$<pepper id>$2b$…` or `hmac-sha256$<pepper id>$argon2id$…`.
 
-    bcrypt releases the interpreter, so a storm of logins could take every core from everybody else; the gate lets only so many
-    through at once and answers 503 to those who would wait too long.
+    Both schemes release the interpreter, so a storm of logins could take every core from everybody else; the gate lets only so many
+    through at a time.
     """
 
     def __init__(self, settings: Settings, secrets: SecretBox) -> None:
-        pepper = settings.password_pepper.encode() or secrets.key("password-pepper")
-        self._key = hashlib.sha256(b"secureapi/password/" + pepper).digest()
-        self._pepper_id = hashlib.sha256(b"secureapi/pepper-id/" + self._key).hexdigest()[:8]
-        self._cost = settings.bcrypt_rounds
-        self._gate = threading.BoundedSemaphore(settings.password_hash_workers or os.cpu_count() or 1)
-        self._patience = settings.password_hash_wait_seconds
+        self._peppers = Peppers(settings, secrets)
+        self._scheme = scheme_named(settings.password_hash, settings)
+        former = settings.password_hash_former
+        self._covered = (self._scheme, *([scheme_named(former, settings)] if former != "none" else []))
+        self._gate = HashGate(
+            workers=settings.password_hash_workers or max(1, (os.cpu_count() or 1) // settings.web_concurrency),
+            most_waiting=settings.password_hash_queue or max(2, settings.web_threads * 3 // 4),
+            patience=settings.password_hash_wait_seconds,
+            niceness=settings.password_hash_niceness,
+        )
 
     def hash(self, password: str) -> str:
         """The string to store. Raises `HashingBusy`."""
-        with self._turn():
-            hashed = bcrypt.hashpw(self._keyed(password), bcrypt.gensalt(self._cost))
-        return f"{_PREFIX}${self._pepper_id}{hashed.decode()}"
+        pepper = self._peppers.in_force
+        hashed = self._gate.run(self._scheme.make, pepper.mixed_into(password))
+        return f"{_PREFIX}${pepper.id}{hashed}"
 
     def verify(self, password: str, stored: str | None) -> bool:
         """Whether the password is the one. Takes the same time for a wrong one and for no stored string at all.
 
-        Hash even when nobody was found: otherwise the answer comes back sooner and a stranger learns which names have an account.
+        Hash even when nobody was found: otherwise the answer comes back sooner and a stranger learns which names have an account. Nor may
+        a damaged, an older or another system's string be answered sooner: what its own work is short of ours is done besides.
         """
-        expected = self._bcrypt_part(stored) if stored else None
-        keyed = self._keyed(password)
-        with self._turn():
-            is_right = bcrypt.checkpw(keyed, expected or _nobody(self._cost))
-            # A hash of an older, lower cost comes back sooner than that of an unknown name. Each cost is the work of all those below.
-            for cost in range(_cost_of(expected), self._cost):
-                bcrypt.checkpw(keyed, _nobody(cost))
-        return is_right and expected is not None
+        found, secret = self._read(stored or "", password)
+        return self._gate.run(self._look, found, secret)
 
     def needs_rehash(self, stored: str) -> bool:
         """Whether a stored string is weaker than, or just other than, what `hash` would make now."""
-        return not re.fullmatch(rf"{_PREFIX}\${self._pepper_id}\$2b\${self._cost:02d}\$[./A-Za-z0-9]{{53}}", stored)
+        prefix, pepper_id, hashed = _parts(stored)
+        is_in_force = prefix == _PREFIX and pepper_id == self._peppers.in_force.id
+        return not (is_in_force and self._scheme.is_present(read_own(hashed)))
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        if not self._gate.acquire(timeout=self._patience):
-            raise HashingBusy(retry_after=self._patience)
+    def rehashed(self, password: str, stored: str) -> str | None:
+        """The string to store in place of one that has just verified; None when that one will do, or too many are waiting.
+
+        Whoever gave the right password is let in even where there is no time for a better hash: the next login makes it.
+        """
+        if not self.needs_rehash(stored):
+            return None
         try:
-            yield
-        finally:
-            self._gate.release()
+            return self.hash(password)
+        except HashingBusy:
+            return None
 
-    def _keyed(self, password: str) -> bytes:
-        normalised = unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")
-        return base64.b64encode(hmac.digest(self._key, normalised, "sha256"))
+    def _look(self, found: Hashed | None, secret: bytes) -> bool:
+        is_right = found is not None and found.fits(secret)
+        for scheme in self._covered:
+            scheme.make_up_for(found)
+        return is_right
 
-    def _bcrypt_part(self, stored: str) -> bytes | None:
-        """The bcrypt string, or None when it was made with another pepper or is no string of ours."""
-        scheme, _, rest = stored.partition("$")
-        pepper_id, _, hashed = rest.partition("$")
-        is_ours = scheme == _PREFIX and pepper_id == self._pepper_id and _BCRYPT.fullmatch(hashed)
-        return f"${hashed}".encode() if is_ours else None
-
-
-def _nobody(cost: int) -> bytes:
-    """A well-formed bcrypt string that no password fits: no salt ever gave this digest."""
-    return f"$2b${cost:02d}${'.' * 21}e{'.' * 30}e".encode()
+    def _read(self, stored: str, password: str) -> tuple[Hashed | None, bytes]:
+        """What a stored string asks to be compared, and with which bytes. None when it is damaged, or its pepper is not known."""
+        prefix, pepper_id, hashed = _parts(stored)
+        if prefix != _PREFIX:
+            return read_imported(stored), password.encode("utf-8", "surrogatepass")
+        pepper = self._peppers.find(pepper_id)
+        return read_own(hashed) if pepper else None, (pepper or self._peppers.in_force).mixed_into(password)
 
 
-def _cost_of(hashed: bytes | None) -> int:
-    """The cost in a bcrypt string; for none at all one beyond any that is used."""
-    return int(hashed[4:6]) if hashed else sys.maxsize
+def _parts(stored: str) -> tuple[str, str, str]:
+    """The first word, the id of the pepper, and the rest in the scheme's own notation, which begins with a $."""
+    prefix, _, rest = stored.partition("$")
+    pepper_id, dollar, hashed = rest.partition("$")
+    return prefix, pepper_id, dollar + hashed

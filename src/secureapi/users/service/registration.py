@@ -9,7 +9,7 @@ from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.errors import Refusal, Unavailable
 from secureapi.core.requests import Client
-from secureapi.security.passwords import PasswordHasher, PasswordPolicy
+from secureapi.security.passwords import PasswordHasher, PasswordPolicy, words_about
 from secureapi.security.permissions import Role
 from secureapi.security.trail import Trail
 from secureapi.users import events
@@ -58,7 +58,7 @@ class Registration:
         self, username: str, email: str, password: str, full_name: str | None, role: Role, *, client: Client, by_administrator: bool
     ) -> Row[Any]:
         email_canonical = canonical_or_refused(email)
-        self._policy.check(password, personal=(username, email.partition("@")[0]))
+        self._policy.check(password, personal=words_about(username=username, email=email, full_name=full_name))
         # Hash before looking whether the name is taken: otherwise a taken one is refused sooner, and a stranger can tell.
         password_hash = self._hasher.hash(password)
         now = self._clock.now()
