@@ -78,6 +78,7 @@ def live_on(house):
     assert client.post(f"{API}/auth/change-password", headers=person.headers, json=passwords).status_code == 200
     assert client.get(f"{API}/users/me", headers=third.headers).status_code == 401
     assert client.get(f"{API}/users/me", headers=person.headers).status_code == 200
+    assert client.post(f"{API}/auth/password/check", json={"password": NEW}).status_code == 200
     assert client.get("/readyz").json == {"status": "ok", "checks": {"database": "ok", "redis": "ok"}}
     return person
 
