@@ -69,7 +69,10 @@ FAULTS = {
 
 def renew_workers(live: Live) -> None:
     """Put fresh workers in the place of those that remember how Redis failed, and trust it less for a while."""
+    # A server that has just started answers before its last worker is there.
+    workers = live.settings.web_concurrency
+    until(lambda: len(children_of(live.server.pid)) == workers)
     old = set(children_of(live.server.pid))
     for pid in old:
         os.kill(pid, signal.SIGKILL)
-    until(lambda: len(set(children_of(live.server.pid)) - old) == len(old))
+    until(lambda: len(set(children_of(live.server.pid)) - old) == workers)

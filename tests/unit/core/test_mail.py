@@ -1,3 +1,4 @@
+import contextlib
 import email
 import email.policy
 import stat
@@ -99,8 +100,11 @@ def test_no_text_whatever_writes_a_header(name, app_name, address):
 def test_a_foreign_header_is_not_sent_however_it_came_there(monkeypatch):
     monkeypatch.setattr("secureapi.core.mail.one_line", lambda text: text)
 
-    with pytest.raises(Hopeless, match="ForeignHeader"):
-        compose(settings=make_settings(app_name="=?utf-8?q?x=0D=0ABcc:_everybody=40example.com?=", mail_from="no-reply@example.com"))
+    hostile = make_settings(app_name="=?utf-8?q?x=0D=0ABcc:_everybody=40example.com?=", mail_from="no-reply@example.com")
+    with contextlib.suppress(Hopeless):
+        _, message = compose(settings=hostile)
+        # Some distributions have mended the library: it encodes anew what it has decoded, and there is nothing to refuse.
+        assert message["Bcc"] is None
 
 
 @given(st.text())
