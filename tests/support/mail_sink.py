@@ -18,7 +18,7 @@ import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from support.processes import free_port
+from support.processes import free_port, until
 
 USER, PASSWORD = "secureapi", "p@ss/word:1"
 IN_URL = "secureapi:p%40ss%2Fword%3A1"
@@ -62,6 +62,8 @@ class MailSink:
         self.seen = 0
         """Messages that came in whole, whatever was said about them."""
         self.peers: set[object] = set()
+        self.connections: set[SMTP] = set()
+        """Those that are open."""
         self.reply: Callable[[str], str] = lambda _recipient: "250 OK"
         self.content_reply: Callable[[Received], str] = lambda _received: "250 OK"
         self.hold: Callable[[Received], bool] = lambda _received: False
@@ -80,7 +82,15 @@ class MailSink:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+        # Before the loop ends: what it has not closed by then is closed by nobody.
+        self._controller.loop.call_soon_threadsafe(self._hang_up)
+        until(lambda: not self.connections)
         self._controller.stop()
+
+    def _hang_up(self) -> None:
+        for server in self.connections:
+            if server.transport is not None:
+                server.transport.abort()
 
     def url(self, credentials: str = IN_URL) -> str:
         return f"smtp://{credentials}@localhost:{self.port}" if credentials else f"smtp://localhost:{self.port}"
@@ -130,6 +140,14 @@ class _Controller(Controller):
 
 
 class _Server(SMTP):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.event_handler.connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self.event_handler.connections.discard(self)
+
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802 - aiosmtpd's name
         sink: MailSink = self.event_handler
         if sink.dies_in_content:
