@@ -29,6 +29,7 @@ from secureapi.auth.service import (
     SigningKeys,
     Statistics,
 )
+from secureapi.auth.service.guesses import Guesses
 from secureapi.auth.service.new_passwords import NewPasswords
 from secureapi.auth.service.token_pair import TokenPairs
 from secureapi.core.clock import Clock
@@ -74,6 +75,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     new_passwords = NewPasswords(database=database, hasher=hasher, policy=policy)
     outbox = Outbox(clock)
     attempts = Attempts(clock=clock, most=settings.max_login_attempts, window=settings.account_lockout)
+    guesses = Guesses(database=database, hasher=hasher, attempts=attempts)
 
     delivery = Delivery(
         settings=settings,
@@ -116,6 +118,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
             trail=trail,
             secret_box=secret_box,
             hasher=hasher,
+            guesses=guesses,
             attempts=attempts,
             refresh_tokens=refresh_tokens,
             token_pairs=token_pairs,
@@ -136,6 +139,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
             clock=clock,
             trail=trail,
             hasher=hasher,
+            guesses=guesses,
             new_passwords=new_passwords,
             attempts=attempts,
             callers=callers,
@@ -144,7 +148,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
             database=database,
             clock=clock,
             trail=trail,
-            hasher=hasher,
+            guesses=guesses,
             attempts=attempts,
             token_pairs=token_pairs,
         ),

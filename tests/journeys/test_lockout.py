@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from journeys.answers import as_seen, assert_problem
+from secureapi.security.errors import HashingBusy
+from secureapi.security.passwords import PasswordHasher
 
 LOGIN = "/api/v1/auth/login"
 MOST = 5
@@ -164,3 +166,54 @@ def test_the_number_and_the_time_are_settings(make_house, clock):
     assert attempt(house, person).status_code == 401
     clock.advance(timedelta(minutes=1))
     assert attempt(house, person).status_code == 200
+
+
+def test_whoever_is_turned_away_because_too_many_wait_has_guessed_nothing(make_house, engine, monkeypatch):
+    """His client tries again as it is told; five polite retries must not lock him out for half an hour."""
+    house = make_house(engine)
+    person = house.register()
+    assert person.tokens
+    password = {"password": person.password}
+    change = {"current_password": person.password, "new_password": "Other-Trees-43!"}
+    gate = house.service(PasswordHasher)._gate
+
+    def full(*_args):
+        raise HashingBusy(retry_after=3)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gate, "run", full)
+        for _ in range(7):
+            for answer in (
+                house.client().post(LOGIN, json={"username": person.username} | password),
+                house.client().post(LOGIN, json={"username": "nobody-here"} | password),
+                house.client().post("/api/v1/auth/reauthenticate", json=password, headers=person.headers),
+                house.client().post("/api/v1/auth/change-password", json=change, headers=person.headers),
+            ):
+                assert_problem(answer, 503, "busy")
+                assert answer.headers["Retry-After"] == "3"
+
+    assert [row.attempts for row in house.execute("SELECT attempts FROM throttles")] == [0, 0]
+    assert house.events("security.account.locked") == []
+    assert house.client().post(LOGIN, json={"username": person.username} | password).status_code == 200
+
+
+def test_a_storm_gives_a_guesser_no_guess_more(make_house, engine, monkeypatch):
+    house = make_house(engine)
+    person = house.register()
+    gate = house.service(PasswordHasher)._gate
+    is_full = [False]
+    really = gate.run
+
+    def sometimes(*args):
+        if is_full[0]:
+            raise HashingBusy(retry_after=3)
+        return really(*args)
+
+    monkeypatch.setattr(gate, "run", sometimes)
+    for number in range(12):
+        is_full[0] = number % 2 == 1
+        house.client().post(LOGIN, json={"username": person.username, "password": "wrong"})
+    is_full[0] = False
+
+    assert_problem(house.client().post(LOGIN, json={"username": person.username, "password": person.password}), 401, "invalid_credentials")
+    assert len(house.events("security.account.locked")) == 1

@@ -137,10 +137,7 @@ def test_it_has_a_limit_of_its_own(make_house, engine):
 def rows_of(house):
     """Every row of every table."""
     with house.service(Database).reading() as connection:
-        return {
-            name: sorted(map(str, connection.execute(text(f"SELECT * FROM {name}")).all()))
-            for name in Base.metadata.tables
-        }
+        return {name: sorted(map(str, connection.execute(text(f"SELECT * FROM {name}")).all())) for name in Base.metadata.tables}
 
 
 def test_asking_leaves_no_trace(make_house, engine, capfd, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from journeys.answers import assert_headers, assert_problem
 from secureapi.auth.service import Credentials
 from secureapi.core.requests import Client
+from secureapi.security.passwords import PasswordHasher
 from support.browser import ACCESS, SetCookie, browser_of, cookies_of
 
 API = "/api/v1"
@@ -241,7 +242,6 @@ def meanwhile(monkeypatch, hasher, happens):
 
 @pytest.mark.parametrize("what", ["signed out", "disabled", "disabled in the database", "another password", "a week", "own new password"])
 def test_what_happened_while_the_password_was_looked_at_counts(own, late, clock, monkeypatch, what):
-    from secureapi.auth.service import Reauthentication
 
     admin = Client.of_command_line()
     happens = {
@@ -254,7 +254,7 @@ def test_what_happened_while_the_password_was_looked_at_counts(own, late, clock,
     }[what]
     headers = fresh(own, late)
     before = len(own.events("auth.reauthentication.succeeded"))
-    meanwhile(monkeypatch, own.service(Reauthentication)._hasher, happens)
+    meanwhile(monkeypatch, own.service(PasswordHasher), happens)
 
     answer = again(own, late.headers, late.password)
 

@@ -6,7 +6,7 @@ import pytest
 
 from journeys.answers import assert_problem
 from secureapi.auth.callers import Callers
-from secureapi.auth.service import Credentials, Reauthentication
+from secureapi.auth.service import Credentials
 from secureapi.core.identifiers import new_id
 from secureapi.core.requests import Client
 from secureapi.security.passwords import PasswordHasher
@@ -152,7 +152,7 @@ def test_whoever_is_thrown_out_while_he_proves_himself_has_proved_nothing(house,
         "SELECT s.id, s.authenticated_at, s.methods FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.username = :name ORDER BY s.id"
     )
     before = house.execute(proofs, name=person.username)
-    meanwhile(monkeypatch, house.service(Reauthentication)._hasher, "verify", happens)
+    meanwhile(monkeypatch, house.service(PasswordHasher), "verify", happens)
 
     answer = house.client().post(f"{API}/auth/reauthenticate", headers=person.headers, json={"password": person.password})
 

@@ -6,7 +6,7 @@ Counting afterwards would let a hundred parallel guesses through before the firs
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock
@@ -59,6 +59,10 @@ class Attempts:
             },
         ).returning(_T.attempts)
         return Attempt(session.execute(statement).scalar_one(), self._most)
+
+    def give_back(self, session: Session, key: str) -> None:
+        """Take back an attempt that nobody has looked at, nor will: its password told nobody anything."""
+        session.connection().execute(update(table_of(Throttle)).where(_T.key == key, _T.attempts > 0).values(attempts=_T.attempts - 1))
 
     def clear(self, session: Session, key: str) -> bool:
         """Forget a key: the attempt was right, or an administrator lifts the lock. Whether there was anything to forget."""

@@ -14,6 +14,7 @@ from limits.storage.base import MovingWindowSupport
 from secureapi.core.redis import RedisAway, RedisStore, Script
 
 SCHEME = "secureapi-redis"
+_ONLY_MOVING = "only moving windows are counted here"
 
 # The times of the requests in the window, newest first, of which the old ones are dropped on the way. By Redis' own clock: the
 # clocks of several hosts would open a gap or close one.
@@ -77,14 +78,14 @@ class RedisStorage(Storage, MovingWindowSupport):
     def clear(self, key: str) -> None:
         """Likewise."""
 
-    def get(self, key: str) -> int:
+    def get(self, key: str) -> int:  # noqa: ARG002 - likewise
         """Fixed windows are not counted here."""
-        raise NotImplementedError
+        raise ValueError(_ONLY_MOVING)
 
-    def get_expiry(self, key: str) -> float:
+    def get_expiry(self, key: str) -> float:  # noqa: ARG002 - likewise
         """Likewise."""
-        raise NotImplementedError
+        raise ValueError(_ONLY_MOVING)
 
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:  # noqa: ARG002 - likewise
         """Likewise."""
-        raise NotImplementedError
+        raise ValueError(_ONLY_MOVING)

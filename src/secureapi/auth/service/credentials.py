@@ -4,6 +4,7 @@ from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.errors import PasswordChangedMeanwhile, WrongCurrentPassword
 from secureapi.auth.repository import SessionRepository
+from secureapi.auth.service.guesses import Guesses
 from secureapi.auth.service.new_passwords import NewPasswords
 from secureapi.auth.service.sign_in import attempts_key
 from secureapi.core.clock import Clock
@@ -35,6 +36,7 @@ class Credentials:
         clock: Clock,
         trail: Trail,
         hasher: PasswordHasher,
+        guesses: Guesses,
         new_passwords: NewPasswords,
         attempts: Attempts,
         callers: Callers,
@@ -43,6 +45,7 @@ class Credentials:
         self._clock = clock
         self._trail = trail
         self._hasher = hasher
+        self._guesses = guesses
         self._new_passwords = new_passwords
         self._attempts = attempts
         self._callers = callers
@@ -56,7 +59,8 @@ class Credentials:
         with self._database.transaction(client) as session:
             user = UserRepository(session).get(caller.user_id)
             attempt = self._attempts.reserve(session, attempts_key(user.id))
-        if not self._hasher.verify(current_password, user.password_hash) or not attempt.is_allowed:
+        is_right = self._guesses.is_right(current_password, user.password_hash, key=attempts_key(user.id), client=client)
+        if not is_right or not attempt.is_allowed:
             reason = "wrong_password" if attempt.is_allowed else "locked"
             self._remember_refusal(reason, user.id, caller, client, is_last=attempt.is_last)
             raise WrongCurrentPassword

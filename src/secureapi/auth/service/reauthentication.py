@@ -8,6 +8,7 @@ from secureapi.auth import events
 from secureapi.auth.errors import WrongCurrentPassword
 from secureapi.auth.models import UserSession
 from secureapi.auth.repository import SessionRepository
+from secureapi.auth.service.guesses import Guesses
 from secureapi.auth.service.sign_in import BY_PASSWORD, attempts_key
 from secureapi.auth.service.token_pair import FreshToken, TokenPairs
 from secureapi.core.clock import Clock
@@ -16,7 +17,6 @@ from secureapi.core.requests import Client
 from secureapi.security.attempts import Attempts
 from secureapi.security.events import ACCOUNT_LOCKED
 from secureapi.security.identity import Identity
-from secureapi.security.passwords import PasswordHasher
 from secureapi.security.trail import Trail
 from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
@@ -26,12 +26,12 @@ class Reauthentication:
     """Makes the proof of a session fresh."""
 
     def __init__(
-        self, *, database: Database, clock: Clock, trail: Trail, hasher: PasswordHasher, attempts: Attempts, token_pairs: TokenPairs
+        self, *, database: Database, clock: Clock, trail: Trail, guesses: Guesses, attempts: Attempts, token_pairs: TokenPairs
     ) -> None:
         self._database = database
         self._clock = clock
         self._trail = trail
-        self._hasher = hasher
+        self._guesses = guesses
         self._attempts = attempts
         self._token_pairs = token_pairs
 
@@ -46,7 +46,8 @@ class Reauthentication:
         with self._database.transaction(client) as session:
             user = UserRepository(session).get(caller.user_id)
             attempt = self._attempts.reserve(session, attempts_key(user.id))
-        if not self._hasher.verify(password, user.password_hash) or not attempt.is_allowed:
+        is_right = self._guesses.is_right(password, user.password_hash, key=attempts_key(user.id), client=client)
+        if not is_right or not attempt.is_allowed:
             reason = "wrong_password" if attempt.is_allowed else "locked"
             self._remember_refusal(reason, caller, client, is_last=attempt.is_last)
             raise WrongCurrentPassword

@@ -8,6 +8,7 @@ from secureapi.auth.errors import InvalidCredentials
 from secureapi.auth.models import UserSession
 from secureapi.auth.refresh_tokens import RefreshTokens
 from secureapi.auth.repository import SessionRepository
+from secureapi.auth.service.guesses import Guesses
 from secureapi.auth.service.token_pair import TokenPair, TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
@@ -46,6 +47,7 @@ class SignIn:
         trail: Trail,
         secret_box: SecretBox,
         hasher: PasswordHasher,
+        guesses: Guesses,
         attempts: Attempts,
         refresh_tokens: RefreshTokens,
         token_pairs: TokenPairs,
@@ -57,6 +59,7 @@ class SignIn:
         self._trail = trail
         self._secrets = secret_box
         self._hasher = hasher
+        self._guesses = guesses
         self._attempts = attempts
         self._refresh_tokens = refresh_tokens
         self._token_pairs = token_pairs
@@ -72,8 +75,9 @@ class SignIn:
         typed = self._secrets.fingerprint("login", canonical)
         with self._database.transaction(client) as session:
             user = UserRepository(session).find_by_login(canonical)
-            attempt = self._attempts.reserve(session, attempts_key(user.id if user else typed[:32]))
-        is_right = self._hasher.verify(password, user.password_hash if user else None)
+            key = attempts_key(user.id if user else typed[:32])
+            attempt = self._attempts.reserve(session, key)
+        is_right = self._guesses.is_right(password, user.password_hash if user else None, key=key, client=client)
         if user is None or not is_right or not attempt.is_allowed or not user.is_active:
             self._remember_refusal(user, typed, attempt, is_right=is_right, client=client)
             raise InvalidCredentials
