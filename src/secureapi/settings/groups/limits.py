@@ -1,0 +1,40 @@
+"""Limits: how many requests, and how large."""
+
+from dataclasses import dataclass
+
+from secureapi.settings import values
+from secureapi.settings.fields import setting
+from secureapi.settings.values import Rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Fields of `Settings`."""
+
+    rate_limit_per_minute: int = setting(
+        60, "Requests a minute for each session, and for each address without one.", group="Limits", least=1
+    )
+    rate_limit_max_requests: int = setting(
+        0,
+        "The same in the other seed's words, together with RATE_LIMIT_WINDOW_SECONDS. 0: RATE_LIMIT_PER_MINUTE decides.",
+        group="Limits",
+        least=0,
+    )
+    rate_limit_window_seconds: int = setting(60, "The window of RATE_LIMIT_MAX_REQUESTS, in seconds.", group="Limits", least=1, most=86400)
+    login_rate_limit: Rate = setting(Rate(5, 60), "Logins for each address.", group="Limits", parse=values.rate)
+    register_rate_limit: Rate = setting(Rate(3, 60), "Registrations for each address.", group="Limits", parse=values.rate)
+    refresh_rate_limit: Rate = setting(Rate(30, 60), "Refreshes for each address.", group="Limits", parse=values.rate)
+    client_rate_limit: Rate = setting(Rate(600, 60), "Introspections and revocations for each client.", group="Limits", parse=values.rate)
+    password_check_rate_limit: Rate = setting(
+        Rate(30, 60),
+        "Passwords that are tried against the policy before they are chosen, for each address.",
+        group="Limits",
+        parse=values.rate,
+    )
+    profile_rate_limit: Rate = setting(
+        Rate(30, 60),
+        "Changes of one's own account, for each user: asking for taken names tells who has an account.",
+        group="Limits",
+        parse=values.rate,
+    )
+    max_body_bytes: int = setting(1024 * 1024, "The largest request body, in bytes. More is answered with 413.", group="Limits", least=1024)
