@@ -1,5 +1,6 @@
 """Where shared objects are made and meet: the one place that knows which implementation stands behind what."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from secureapi.auth.keys import KeyRing
 from secureapi.auth.known_callers import KnownCallers
 from secureapi.auth.models import ApiClient, SigningKey
 from secureapi.auth.own_pages import OwnPages
+from secureapi.auth.recipients import Recipients
 from secureapi.auth.refresh_tokens import RefreshTokens
 from secureapi.auth.service import (
     Clients,
@@ -31,6 +33,7 @@ from secureapi.auth.service import (
 )
 from secureapi.auth.service.guesses import Guesses
 from secureapi.auth.service.new_passwords import NewPasswords
+from secureapi.auth.service.notices import Notices
 from secureapi.auth.service.token_pair import TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database, db, reading_engine
@@ -38,7 +41,7 @@ from secureapi.core.delivery import Delivery, Undelivered
 from secureapi.core.delivery_in_server import DeliveryInServer
 from secureapi.core.health import Check, HealthChecks
 from secureapi.core.identifiers import new_id
-from secureapi.core.mail import Recipient, post_of
+from secureapi.core.mail import post_of
 from secureapi.core.outbox import Outbox
 from secureapi.core.redis import RedisStore
 from secureapi.core.requests import Client
@@ -47,12 +50,12 @@ from secureapi.core.services import provide
 from secureapi.security.attempts import Attempts
 from secureapi.security.guard import Guard
 from secureapi.security.limits import Limits
+from secureapi.security.links import OneTimeLinks
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy
 from secureapi.security.service import EventReader
 from secureapi.security.trail import Trail, record_row_changes
 from secureapi.settings import Settings
 from secureapi.users.models import User
-from secureapi.users.repository import PERSON_BY_ID
 from secureapi.users.service import Directory, Profiles, Registration
 
 AUDITED_MODELS = (User, SigningKey, ApiClient)
@@ -77,12 +80,20 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     attempts = Attempts(clock=clock, most=settings.max_login_attempts, window=settings.account_lockout)
     guesses = Guesses(database=database, hasher=hasher, attempts=attempts)
 
+    links = OneTimeLinks(settings=settings, clock=clock, secret_box=secret_box)
+    recipients = Recipients(database=database, secret_box=secret_box)
+    budget = settings.mail_recipient_budget
+    mail_budget = Attempts(clock=clock, most=budget.requests, window=timedelta(seconds=budget.seconds))
+    notices = Notices(settings=settings, outbox=outbox, links=links, budget=mail_budget, trail=trail)
+
     delivery = Delivery(
         settings=settings,
         database=database,
         clock=clock,
         post=post_of(settings),
-        find_recipient=partial(_recipient, database),
+        find_recipient=recipients.find,
+        link_to=links.url,
+        handlers=notices.handlers,
         record=partial(_record_of_mail, trail),
     )
     if settings.delivers_in_server:
@@ -177,6 +188,8 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         SigningKeys(settings=settings, database=database, keys=keys),
         EventReader(database=database, clock=clock, trail=trail),
         outbox,
+        links,
+        recipients,
         delivery,
         Undelivered(database=database, clock=clock, record=partial(_record_of_mail, trail)),
     ):
@@ -200,12 +213,6 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     for entrance in (cookies, own_pages, door, guard):
         provide(app, entrance)
     return guard
-
-
-def _recipient(database: Database, user_id: str) -> Recipient | None:
-    """To whom a message about this account goes; None when there is no such account any more."""
-    person = database.run(PERSON_BY_ID, user_id=user_id)
-    return Recipient(person.email, person.username) if person else None
 
 
 def _record_of_mail(trail: Trail, connection: Connection, happened: str, user_id: str | None, details: dict[str, Any]) -> None:

@@ -93,3 +93,9 @@ MAIL_DROPPED = declare(
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
+MAIL_WITHHELD = declare(
+    "mail.withheld",
+    "A message was not written, because its recipient had enough of its kind: `topic` says which. Somebody may want to flood him.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
+)

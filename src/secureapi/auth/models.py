@@ -53,8 +53,13 @@ class UserSession(Base):
     """How the owner proved who he is: `amr` values (RFC 8176) separated by spaces."""
     address: Mapped[str] = mapped_column(String(45))
     user_agent: Mapped[str] = mapped_column(String(256))
+    device_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    """Which device signed in, where that is known: see `auth/device_tokens.py`."""
 
-    __table_args__ = (Index("ix_sessions_user_id_ended_at", "user_id", "ended_at"),)
+    __table_args__ = (
+        Index("ix_sessions_user_id_ended_at", "user_id", "ended_at"),
+        Index("ix_sessions_user_id_address", "user_id", "address"),
+    )
 
 
 class FormerPassword(Base):

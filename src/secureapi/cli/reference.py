@@ -40,6 +40,8 @@ _LIMIT_NAMES = {
     "api": "`RATE_LIMIT_PER_MINUTE`",
     "login": "`LOGIN_RATE_LIMIT`",
     "register": "`REGISTER_RATE_LIMIT`",
+    "register_all": "`REGISTER_GLOBAL_RATE_LIMIT`",
+    "recovery": "`RECOVERY_RATE_LIMIT`",
     "refresh": "`REFRESH_RATE_LIMIT`",
     "client": "`CLIENT_RATE_LIMIT`",
     "client_guess": "`LOGIN_RATE_LIMIT`",

@@ -6,7 +6,7 @@ leaves one message in doubt, which is sent again, and the others to whoever come
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,13 +14,15 @@ from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import Connection, Row
+from sqlalchemy.orm import Session
 
 from secureapi.core import outbox
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.errors import Unavailable
-from secureapi.core.mail import Composer, Hopeless, Post, PutOff, Recipient, ServerAway
+from secureapi.core.mail import Composer, Hopeless, LinkTo, Post, PutOff, Recipient, ServerAway
 from secureapi.core.outbox import Note
+from secureapi.core.requests import Client
 from secureapi.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -34,8 +36,10 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _SWEEP_EVERY = timedelta(hours=1)
 _dice = random.SystemRandom()
 
-FindRecipient = Callable[[str], Recipient | None]
-"""By the id of an account; None when it is gone. Which room has accounts is not known here."""
+FindRecipient = Callable[[Note], Recipient | None]
+"""Whom a note is for; None when that account is gone. Which room has accounts is not known here."""
+Handler = Callable[[Session, Note], None]
+"""Work that a request has left behind, done in the transaction that says so: both or neither, and once."""
 Record = Callable[[Connection, str, str | None, dict[str, Any]], None]
 """`(connection, "dead" or "dropped", whose, details)`: leave an event in this transaction."""
 
@@ -68,12 +72,17 @@ class Round:
     put_off: int = 0
     dead: int = 0
     dropped: int = 0
+    handled: int = 0
+    """Notes for ourselves; what came of them are other notes."""
     server_away: str = ""
     """Why the round ended early, when it did."""
 
 
 class Delivery:
-    """Delivers. `post` is None where nobody has said where to: then nothing is claimed, and everything is kept."""
+    """Delivers, and does what requests have left behind.
+
+    `post` is None where nobody has said where to: then nothing is claimed, and everything is kept.
+    """
 
     def __init__(
         self,
@@ -83,13 +92,16 @@ class Delivery:
         clock: Clock,
         post: Post | None,
         find_recipient: FindRecipient,
+        link_to: LinkTo,
+        handlers: Mapping[str, Handler],
         record: Record,
     ) -> None:
         self._database = database
         self._clock = clock
         self._post = post
-        self._composer = Composer(settings)
+        self._composer = Composer(settings, link_to)
         self._find_recipient = find_recipient
+        self._handlers = handlers
         self._record = record
         self._most_attempts = settings.outbox_max_attempts
         self._keep = timedelta(days=settings.outbox_keep_days)
@@ -152,12 +164,16 @@ class Delivery:
                     outbox.give_back(connection, left)
 
     def _deliver(self, post: Post, note: Note, done: Round) -> None:
-        recipient = self._find_recipient(note.user_id) if note.user_id else None
-        if recipient is None:
-            self._drop(note)
-            done.dropped += 1
-            return
         try:
+            if note.topic in self._handlers:
+                self._handle(self._handlers[note.topic], note)
+                done.handled += 1
+                return
+            recipient = self._find_recipient(note)
+            if recipient is None:
+                self._drop(note)
+                done.dropped += 1
+                return
             post.send(self._composer.compose(note, recipient))
         except PutOff as refused:
             if note.attempts + 1 < self._most_attempts:
@@ -176,6 +192,12 @@ class Delivery:
                 outbox.mark_delivered(connection, note, now=self._clock.now())
             done.delivered += 1
             _log.info("mail.delivered", message_id=note.id, topic=note.topic, attempts=note.attempts + 1)
+
+    def _handle(self, handler: Handler, note: Note) -> None:
+        with self._database.transaction(Client("", "outbox", note.id)) as session:
+            if outbox.settle(session.connection(), note, now=self._clock.now()):
+                handler(session, note)
+        _log.info("outbox.handled", message_id=note.id, topic=note.topic)
 
     def _put_off(self, note: Note, reason: str) -> None:
         with self._database.writing() as connection:

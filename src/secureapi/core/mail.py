@@ -7,7 +7,7 @@ import os
 import re
 import smtplib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.errors import MessageError
@@ -25,6 +25,8 @@ from secureapi.core.outbox import Note
 from secureapi.settings import Settings
 from secureapi.settings.mail import MailServer, mail_server, sender_parts
 
+LinkTo = Callable[[str, str], str]
+"""`(purpose, id)`: the address of a link. What is secret in it is made when the message is written, and is kept nowhere."""
 _LINE_LENGTH = 128
 _TOPIC = re.compile(r"mail\.([a-z][a-z0-9_]{0,60})")
 _PERMANENT = range(500, 600)
@@ -91,7 +93,8 @@ class Post(Protocol):
 class Composer:
     """Writes messages. Each topic has three templates: `refresh_reused.subject`, `.txt` and `.html`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, link_to: LinkTo) -> None:
+        self._link_to = link_to
         name, address = sender_parts(settings.mail_from) if settings.mail_from else ("", _NOBODY)
         self._sender = Address(one_line(name or settings.app_name), addr_spec=address)
         self._about_us = {"app_name": one_line(settings.app_name), "public_url": settings.public_url}
@@ -110,7 +113,9 @@ class Composer:
         """
         envelope, needs_utf8 = _deliverable(recipient.address)
         name = one_line(recipient.name)
-        known = {**self._about_us, **_clean(note.details), "name": name, "happened_at": rfc3339(note.created_at)}
+        links = {kind: self._link_to(purpose, link_id) for kind, (purpose, link_id) in note.details.get("links", {}).items()}
+        happened_at = note.details.get("happened_at") or rfc3339(note.created_at)
+        known = {**self._about_us, **_clean(note.details), "name": name, "happened_at": happened_at, "links": links}
         subject, text, html = self._rendered(note.topic, known)
         message = EmailMessage(policy=SMTP.clone(utf8=needs_utf8))
         message["From"] = self._sender

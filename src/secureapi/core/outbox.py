@@ -47,11 +47,11 @@ class OutboxMessage(Base):
     id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True, default=new_id)
     """Also the idempotency key for whoever receives it."""
     topic: Mapped[str] = mapped_column(String(64))
-    """What it is about, as `mail.refresh_reused`."""
+    """What it is about, as `mail.refresh_reused`. What does not begin with `mail.` is for a handler of ours."""
     user_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
     """Whom it concerns. The address is looked up when it is delivered: it may change, and is not kept twice."""
     details: Mapped[dict[str, Any]] = mapped_column(JSON)
-    """What the message needs besides the account, without secrets."""
+    """What the message needs besides the account, without secrets. Addresses that no account has are sealed."""
     created_at: Mapped[datetime] = mapped_column(Moment)
     due_at: Mapped[datetime] = mapped_column(Moment)
     """Not tried before."""
@@ -129,6 +129,12 @@ def claim(connection: Connection, *, most: int, now: datetime, lease: timedelta)
 def mark_delivered(connection: Connection, note: Note, *, now: datetime) -> None:
     """It has been handed over, whoever else may have claimed it since."""
     connection.execute(update(_TABLE).where(_T.id == note.id).values(delivered_at=now, dead_at=None, locked_until=None, last_error=None))
+
+
+def settle(connection: Connection, note: Note, *, now: datetime) -> bool:
+    """The same, for work that is done in this very transaction. False when somebody else has done it."""
+    settled = update(_TABLE).where(_T.id == note.id, _T.delivered_at.is_(None)).values(delivered_at=now, dead_at=None, locked_until=None)
+    return _changed(connection, settled)
 
 
 def put_off(connection: Connection, note: Note, *, reason: str, until: datetime) -> bool:

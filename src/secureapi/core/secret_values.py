@@ -1,5 +1,6 @@
 """Secret values: keys derived from the one secret of the installation, keyed hashes, and encryption at rest."""
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -45,3 +46,11 @@ class SecretBox:
         if len(sealed) < _NONCE_BYTES:
             raise InvalidTag
         return AESGCM(self.key(purpose)).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+
+    def seal_text(self, purpose: str, text: str) -> str:
+        """Encrypt a text for a place that takes only text, as JSON: base64url."""
+        return base64.urlsafe_b64encode(self.seal(purpose, text.encode(), context=purpose.encode())).decode()
+
+    def unseal_text(self, purpose: str, sealed: str) -> str:
+        """Decrypt what `seal_text` made. Raises `cryptography.exceptions.InvalidTag`, or `ValueError` where it is no base64."""
+        return self.unseal(purpose, base64.urlsafe_b64decode(sealed), context=purpose.encode()).decode()

@@ -44,11 +44,14 @@ class Attempts:
         self._most = most
         self._window = window
 
-    def reserve(self, session: Session, key: str) -> Attempt:
-        """Count one attempt, atomically, in one statement. Attempts beyond the last do not prolong the lock."""
+    def reserve(self, session: Session, key: str, *, user_id: str | None = None) -> Attempt:
+        """Count one attempt, atomically, in one statement. Attempts beyond the last do not prolong the lock.
+
+        `user_id` is whose account the key protects, where there is one.
+        """
         now = self._clock.now()
         statement = insert_or_update(session.get_bind().dialect)(table_of(Throttle)).values(
-            key=key, attempts=1, expires_at=now + self._window
+            key=key, attempts=1, expires_at=now + self._window, user_id=user_id
         )
         is_over = _T.expires_at <= now
         statement = statement.on_conflict_do_update(
@@ -67,6 +70,10 @@ class Attempts:
     def clear(self, session: Session, key: str) -> bool:
         """Forget a key: the attempt was right, or an administrator lifts the lock. Whether there was anything to forget."""
         return session.execute(delete(Throttle).where(_T.key == key).returning(_T.key)).first() is not None
+
+    def clear_all(self, session: Session, user_id: str) -> bool:
+        """Forget everything that was counted for an account. Whether there was anything to forget."""
+        return session.execute(delete(Throttle).where(_T.user_id == user_id).returning(_T.key)).first() is not None
 
     def is_locked(self, session: Session, key: str) -> bool:
         """Whether the key takes no attempt just now."""

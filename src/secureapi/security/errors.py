@@ -45,6 +45,13 @@ class WeakPassword(Rejected):
     detail = "The password does not meet the requirements; see errors."
 
 
+class LinkRefused(Rejected):
+    """A link from a message that is over, was used before, or is none of ours. Which of these is not said."""
+
+    code = "invalid_link"
+    detail = "This link is not valid, was used already, or has expired. Ask for a new one."
+
+
 class HashingBusy(Unavailable):
     """More passwords wait to be hashed than this server can do in time."""
 

@@ -61,6 +61,8 @@ def rates_of(settings: Settings) -> dict[str, Rate]:
         GENERAL: settings.api_rate_limit,
         "login": settings.login_rate_limit,
         "register": settings.register_rate_limit,
+        "register_all": settings.register_global_rate_limit,
+        "recovery": settings.recovery_rate_limit,
         "refresh": settings.refresh_rate_limit,
         "client": settings.client_rate_limit,
         # Wrong secrets of clients, by address. By itself: a service that has missed a new secret must not take everybody's sign-ins.
@@ -118,7 +120,7 @@ class Limits:
 
 def _neighbourhood(subject: str) -> str:
     """An IPv6 address as its /64: whoever has one address of it has all of them, and would count as nobody twice."""
-    if ":" not in subject or subject.startswith(("user:", "session:", "client:")):
+    if ":" not in subject or subject.startswith(("user:", "session:", "client:", "device:", "all:")):
         return subject
     try:
         return str(ip_network(f"{subject}/64", strict=False))

@@ -1,12 +1,13 @@
-"""Tables of this room: the trail and the counters of attempts."""
+"""Tables of this room: the trail, the counters of attempts, and the links in messages."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, Integer, String, Uuid
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Moment
+from secureapi.core.identifiers import new_id
 
 
 class AuditEvent(Base):
@@ -52,3 +53,24 @@ class Throttle(Base):
     attempts: Mapped[int] = mapped_column(Integer)
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
     """When the count starts anew; for a locked account, when the lock ends."""
+    user_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), index=True)
+    """Whose account it protects, so that everything about one account can be forgotten at once; null where nobody was found."""
+
+
+class OneTimeLink(Base):
+    """A link in a message that may be used once. What is secret in it is kept nowhere: see `security/links.py`."""
+
+    __tablename__ = "one_time_links"
+
+    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True, default=new_id)
+    purpose: Mapped[str] = mapped_column(String(32))
+    user_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id", ondelete="CASCADE"))
+    """Whose account it opens; null where there is none yet."""
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """What using it needs to know besides; addresses are sealed."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it was used, or withdrawn."""
+
+    __table_args__ = (Index("ix_one_time_links_user_id_purpose", "user_id", "purpose"),)

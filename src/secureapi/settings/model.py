@@ -6,13 +6,13 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from secureapi.settings.groups import Edge, Limits, Logs, Mail, Passwords, Secrets, Service, Stores, Tokens
+from secureapi.settings.groups import Accounts, Edge, Limits, Logs, Mail, Passwords, Secrets, Service, Stores, Tokens
 from secureapi.settings.values import Rate
 
 
 # Python lists inherited fields from the last base to the first.
 @dataclass(frozen=True, kw_only=True)
-class Settings(Logs, Mail, Edge, Limits, Passwords, Tokens, Stores, Secrets, Service):
+class Settings(Logs, Mail, Edge, Limits, Passwords, Accounts, Tokens, Stores, Secrets, Service):
     """Everything that can be decided from outside, read once at the start. Never printed with its values."""
 
     @property

@@ -32,8 +32,14 @@ class User(Base):
     email_canonical: Mapped[str] = mapped_column(String(CANONICAL_LENGTH), unique=True)
     """`canonical_email(email)`; folding can make a text longer."""
     email_verified_at: Mapped[datetime | None] = mapped_column(Moment)
+    pending_email: Mapped[str | None] = mapped_column(String(254))
+    """Where this account wants its messages, as soon as whoever reads there has confirmed it."""
     password_hash: Mapped[str] = mapped_column(String(255))
     password_changed_at: Mapped[datetime] = mapped_column(Moment)
+    password_refused_since: Mapped[datetime | None] = mapped_column(Moment)
+    """Since when the password opens nothing any more, because its owner says that somebody else knows it. Another one ends this."""
+    devices_since: Mapped[datetime | None] = mapped_column(Moment)
+    """Devices that signed in before this moment are not known any more."""
     full_name: Mapped[str | None] = mapped_column(String(100))
     bio: Mapped[str | None] = mapped_column(String(500))
     website: Mapped[str | None] = mapped_column(String(255))
@@ -54,3 +60,18 @@ class User(Base):
     @property
     def is_email_verified(self) -> bool:
         return self.email_verified_at is not None
+
+
+class PendingRegistration(Base):
+    """An account that somebody wants, while nobody has confirmed that the address is his. It holds neither the name nor the address."""
+
+    __tablename__ = "pending_registrations"
+
+    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True, default=new_id)
+    username: Mapped[str] = mapped_column(String(50))
+    email: Mapped[str] = mapped_column(String(254))
+    email_canonical: Mapped[str] = mapped_column(String(CANONICAL_LENGTH), index=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    full_name: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)

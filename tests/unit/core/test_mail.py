@@ -49,8 +49,12 @@ def note(topic="mail.refresh_reused", **details):
     return Note(ID, topic, "somebody", {"address": "203.0.113.9"} | details, NOW, 0, NOW + timedelta(minutes=1))
 
 
+def link_to(purpose, link_id):
+    return f"https://auth.example.com/account/{purpose}#{link_id}"
+
+
 def compose(recipient=ALICE, *, settings=None, **details):
-    letter = Composer(settings or make_settings(mail_from="no-reply@example.com")).compose(note(**details), recipient)
+    letter = Composer(settings or make_settings(mail_from="no-reply@example.com"), link_to).compose(note(**details), recipient)
     return letter, email.message_from_bytes(letter.content, policy=email.policy.default)
 
 
@@ -174,7 +178,7 @@ def test_the_same_note_gives_the_same_bytes():
 )
 def test_a_topic_without_a_template_is_hopeless(topic):
     with pytest.raises(Hopeless, match="NoTemplate"):
-        Composer(make_settings()).compose(note(topic=topic), ALICE)
+        Composer(make_settings(), link_to).compose(note(topic=topic), ALICE)
 
 
 def test_every_message_has_a_subject_a_text_and_html():

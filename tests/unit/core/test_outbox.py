@@ -197,7 +197,9 @@ def delivery_of(database, clock, post, *, recorded=None, **settings):
         database=database,
         clock=clock,
         post=post,
-        find_recipient=lambda _user_id: Recipient("alice@example.com", "alice"),
+        find_recipient=lambda _note: Recipient("alice@example.com", "alice"),
+        link_to=lambda _purpose, link_id: f"https://auth.example.com/account/x#{link_id}",
+        handlers={},
         record=lambda *event: recorded.append(event[1:]),
     )
 

@@ -88,7 +88,7 @@ class Sessions:
             refusal = self._refusal(family, user, token, now)
             if isinstance(refusal, RefreshReused):
                 SessionRepository(session).end(family.id, reason="reuse", now=now)
-                self._outbox.add(session, "mail.refresh_reused", user_id=user.id, session_id=family.id, address=client.address)
+                self._outbox.add(session, "notice.refresh_reused", user_id=user.id, session_id=family.id, address=client.address)
             self._trail.record(session, _happened(refusal), client=client, subject_id=user.id, session_id=family.id)
         if isinstance(refusal, RefreshReused):
             self._callers.session_ended(user.id, family.id)

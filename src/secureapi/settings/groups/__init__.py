@@ -1,5 +1,6 @@
 """The settings themselves, a file for each group. The text beside each field is what docs/settings.md and .env.example say."""
 
+from secureapi.settings.groups.accounts import Accounts
 from secureapi.settings.groups.edge import Edge
 from secureapi.settings.groups.limits import Limits
 from secureapi.settings.groups.logs import Logs
@@ -10,4 +11,4 @@ from secureapi.settings.groups.service import Service
 from secureapi.settings.groups.stores import Stores
 from secureapi.settings.groups.tokens import Tokens
 
-__all__ = ["Edge", "Limits", "Logs", "Mail", "Passwords", "Secrets", "Service", "Stores", "Tokens"]
+__all__ = ["Accounts", "Edge", "Limits", "Logs", "Mail", "Passwords", "Secrets", "Service", "Stores", "Tokens"]

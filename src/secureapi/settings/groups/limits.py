@@ -23,6 +23,18 @@ class Limits:
     rate_limit_window_seconds: int = setting(60, "The window of RATE_LIMIT_MAX_REQUESTS, in seconds.", group="Limits", least=1, most=86400)
     login_rate_limit: Rate = setting(Rate(5, 60), "Logins for each address.", group="Limits", parse=values.rate)
     register_rate_limit: Rate = setting(Rate(3, 60), "Registrations for each address.", group="Limits", parse=values.rate)
+    register_global_rate_limit: Rate = setting(
+        Rate(600, 3600),
+        "Registrations by everybody together, so that many addresses cannot fill the table of accounts.",
+        group="Limits",
+        parse=values.rate,
+    )
+    recovery_rate_limit: Rate = setting(
+        Rate(5, 60),
+        "Messages about a lost password or an address that are asked for, and uses of the links in them, for each address.",
+        group="Limits",
+        parse=values.rate,
+    )
     refresh_rate_limit: Rate = setting(Rate(30, 60), "Refreshes for each address.", group="Limits", parse=values.rate)
     client_rate_limit: Rate = setting(Rate(600, 60), "Introspections and revocations for each client.", group="Limits", parse=values.rate)
     password_check_rate_limit: Rate = setting(

@@ -106,4 +106,11 @@ class Passwords:
         least=1,
         most=1440,
     )
-    registration: str = setting("open", "Whether strangers may register.", group="Passwords", choices=("open", "closed"))
+    login_delay_seconds: float = setting(
+        0.5,
+        "How long the third wrong password in a row is kept waiting before it is looked at; each further one twice as long, until the lock "
+        "falls. 0: not at all.",
+        group="Passwords",
+        least=0,
+        most=10,
+    )

@@ -50,6 +50,14 @@ class Tokens:
     max_sessions_per_user: int = setting(
         50, "How many sessions one account may have at a time. One more ends the oldest.", group="Tokens", least=1, most=10_000
     )
+    device_token_days: int = setting(
+        180,
+        "How long a device that signed in is known, in days: strangers who try passwords cannot lock it out, and its owner is not told of "
+        "a new device when it signs in again.",
+        group="Tokens",
+        least=1,
+        most=3650,
+    )
     reauthentication_max_age_minutes: int = setting(
         10,
         "How long ago somebody may have proved who he is for what is dangerous (a new password or address): after that the endpoint asks "
