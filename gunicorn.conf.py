@@ -4,11 +4,14 @@
 threads read requests, so that a handful of clients who send half a header and wait can hold all of them.
 """
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from http import HTTPStatus
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from gunicorn.workers.base import Worker
 from secureapi.core.database import Database
 from secureapi.core.identifiers import new_id
 from secureapi.core.services import service
+from secureapi.security.metrics import FOLDER, Metrics
 from secureapi.settings import SettingsRefused, load_settings
 
 try:
@@ -46,11 +50,43 @@ threads = settings.web_threads
 # the way must not be shared: `post_fork` sees to the database, and our Redis connections know in which process they were made.
 # The price: SIGHUP does not bring a new version or new settings. Restart for those.
 preload_app = True
-if Path("/dev/shm").is_dir() and os.access("/dev/shm", os.W_OK):  # noqa: S108 - gunicorn makes a file of its own in it
-    worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeats on a disk that is busy make gunicorn kill healthy workers
+_memory = "/dev/shm" if Path("/dev/shm").is_dir() and os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - nothing in it is found by name
+worker_tmp_dir = _memory  # heartbeats on a disk that is busy make gunicorn kill healthy workers
 control_socket_disable = True
 max_requests = 0  # no leak is known that restarts would have to hide
 max_requests_jitter = 0
+
+
+# ---- the figures of all workers together
+
+_PREFIX = "secureapi-metrics-"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove a folder of figures whose server is gone: nobody holds its lock any more."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)
+
+
+def _make_folder() -> str:
+    """A folder for the figures of this run, in memory where possible. Its lock is held until the last process of this run has ended."""
+    parent = Path(_memory or tempfile.gettempdir())
+    for left in parent.glob(f"{_PREFIX}*"):
+        _sweep(left)
+    made = Path(tempfile.mkdtemp(prefix="secureapi-new-", dir=parent))
+    fcntl.flock(os.open(made / "lock", os.O_RDWR | os.O_CREAT, 0o600), fcntl.LOCK_EX)
+    # It gets the name by which others find it only now that they find it locked.
+    return str(made.rename(made.with_name(f"{_PREFIX}{os.getpid()}-{made.name[-8:]}")))
+
+
+# This file is read again at a SIGHUP, and by the successor after a SIGUSR2, which inherits the variable and not the folder.
+if settings.metrics_token and f"/{_PREFIX}{os.getpid()}-" not in os.environ.get(FOLDER, ""):
+    os.environ[FOLDER] = _make_folder()
 
 
 # ---- time
@@ -109,6 +145,18 @@ def pre_request(worker: Worker, request: Request) -> None:  # noqa: ARG001 - gun
 def post_fork(server: Arbiter, worker: Worker) -> None:  # noqa: ARG001 - gunicorn's signature
     """Forget database connections that the first process may have opened: two processes on one socket read each other's rows."""
     service(Database, server.app.callable).dispose(close=False)
+    service(Metrics, server.app.callable).begin_process()
+
+
+def child_exit(server: Arbiter, worker: Worker) -> None:
+    """Forget what a worker was that is no more. What it has counted stays counted."""
+    service(Metrics, server.app.callable).end_process(worker.pid)
+
+
+def on_exit(server: Arbiter) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Leave no figures behind."""
+    if settings.metrics_token:
+        shutil.rmtree(os.environ[FOLDER], ignore_errors=True)
 
 
 def post_worker_init(worker: Worker) -> None:  # noqa: ARG001 - gunicorn's signature

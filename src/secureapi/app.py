@@ -20,6 +20,7 @@ from secureapi.core.problems import init_problems
 from secureapi.core.proxies import TrustedProxies
 from secureapi.security import probes
 from secureapi.security import routes as security_routes
+from secureapi.security.account_pages import account_pages_blueprint
 from secureapi.security.guard import undeclared_endpoints
 from secureapi.security.headers import init_headers
 from secureapi.security.limits import add_limit_headers
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint,
     _mount(app, api, settings)
     app.register_blueprint(probes.blueprint)
     app.register_blueprint(pages_blueprint(settings, api, talisman))
+    app.register_blueprint(account_pages_blueprint(settings, talisman, api=API))
     app.register_blueprint(well_known_blueprint(settings, api=API))
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
@@ -112,7 +114,7 @@ def _mount(app: Flask, api: OpenApi, settings: Settings) -> None:
     """Every blueprint under /api/v1, and once more without it for clients that follow the seed documents."""
     mounted = (
         (auth_routes.auth, "/auth"),
-        (user_routes.registration, "/auth"),
+        (user_routes.registration_blueprint(settings), "/auth"),
         (user_routes.blueprint, "/users"),
         (auth_routes.my_credentials, "/users"),
         (auth_routes.people, "/users"),

@@ -6,12 +6,14 @@ from typing import Any
 
 from flask import Flask
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
 from secureapi.auth import events
 from secureapi.auth.access_tokens import AccessTokens
 from secureapi.auth.callers import Callers
 from secureapi.auth.client_authentication import ClientAuthentication
 from secureapi.auth.cookies import Cookies
+from secureapi.auth.device_tokens import DeviceTokens
 from secureapi.auth.door import Door
 from secureapi.auth.holders import Holders
 from secureapi.auth.keys import KeyRing
@@ -20,21 +22,31 @@ from secureapi.auth.models import ApiClient, SigningKey
 from secureapi.auth.own_pages import OwnPages
 from secureapi.auth.recipients import Recipients
 from secureapi.auth.refresh_tokens import RefreshTokens
+from secureapi.auth.repository import SessionRepository
 from secureapi.auth.service import (
+    Addresses,
     Clients,
     Credentials,
+    Disowning,
     Introspection,
     LivingSessions,
     Reauthentication,
+    Recovery,
     Sessions,
     SignIn,
     SigningKeys,
     Statistics,
 )
+from secureapi.auth.service.followed_links import FollowedLinks
 from secureapi.auth.service.guesses import Guesses
+from secureapi.auth.service.lanes import Lanes
+from secureapi.auth.service.mail_budget import MailBudget
 from secureapi.auth.service.new_passwords import NewPasswords
 from secureapi.auth.service.notices import Notices
+from secureapi.auth.service.proofs import Proofs
+from secureapi.auth.service.requested_mail import RequestedMail
 from secureapi.auth.service.token_pair import TokenPairs
+from secureapi.core.backlog import Backlogs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database, db, reading_engine
 from secureapi.core.delivery import Delivery, Undelivered
@@ -47,16 +59,22 @@ from secureapi.core.redis import RedisStore
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
 from secureapi.core.services import provide
-from secureapi.security.attempts import Attempts
+from secureapi.security.attempts import PASSWORD, SESSION, Attempts, kinds_of
+from secureapi.security.database_counters import DatabaseCounters
+from secureapi.security.degradation import Degradation
+from secureapi.security.delays import Delays
+from secureapi.security.fallback import Fallback
 from secureapi.security.guard import Guard
+from secureapi.security.identity import Identity
 from secureapi.security.limits import Limits
 from secureapi.security.links import OneTimeLinks
+from secureapi.security.metrics import Metrics
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy
 from secureapi.security.service import EventReader
 from secureapi.security.trail import Trail, record_row_changes
 from secureapi.settings import Settings
 from secureapi.users.models import User
-from secureapi.users.service import Directory, Profiles, Registration
+from secureapi.users.service import Directory, Profiles, Registration, RegistrationMail
 
 AUDITED_MODELS = (User, SigningKey, ApiClient)
 """Every change of a row of these is recorded. Sessions are not among them: each of their changes has an event of its own."""
@@ -64,7 +82,7 @@ AUDITED_MODELS = (User, SigningKey, ApiClient)
 record_row_changes(AUDITED_MODELS)
 
 
-def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
+def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR0915 - a list of everything that there is, in its order
     """Make every service of one application, put it where routes and commands find it, and give the guard to `create_app`."""
     secret_box = SecretBox(settings.secret_key)
     with app.app_context():
@@ -72,19 +90,48 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     redis = RedisStore(settings) if settings.redis_url else None
 
     trail = Trail(clock)
-    limits = Limits(app, settings, redis)
+    backlogs = Backlogs(database=database, clock=clock)
+    metrics = Metrics(settings, backlog=backlogs.count)
+    fallback = _fallback(settings, database, clock, trail, metrics) if redis else None
+    limits = Limits(app, settings, redis, fallback=fallback, metrics=metrics)
     hasher = PasswordHasher(settings, secret_box)
     policy = PasswordPolicy.of(settings)
     new_passwords = NewPasswords(database=database, hasher=hasher, policy=policy)
     outbox = Outbox(clock)
-    attempts = Attempts(clock=clock, most=settings.max_login_attempts, window=settings.account_lockout)
-    guesses = Guesses(database=database, hasher=hasher, attempts=attempts)
+    kinds = kinds_of(settings)
+    attempts = Attempts.of(kinds[PASSWORD], clock)
+    delays = Delays(first=settings.login_delay_seconds, most_waiting=max(1, settings.web_threads // 4))
+    guesses = Guesses(database=database, hasher=hasher, attempts=attempts, delays=delays)
+    lanes = Lanes(clock=clock, secret_box=secret_box, kind=kinds[PASSWORD])
+    device_tokens = DeviceTokens(settings=settings, clock=clock, secret_box=secret_box)
 
     links = OneTimeLinks(settings=settings, clock=clock, secret_box=secret_box)
     recipients = Recipients(database=database, secret_box=secret_box)
     budget = settings.mail_recipient_budget
     mail_budget = Attempts(clock=clock, most=budget.requests, window=timedelta(seconds=budget.seconds))
-    notices = Notices(settings=settings, outbox=outbox, links=links, budget=mail_budget, trail=trail)
+    bounded_mail = MailBudget(attempts=mail_budget, trail=trail)
+    notices = Notices(settings=settings, outbox=outbox, links=links, recipients=recipients, budget=bounded_mail)
+    requested_mail = RequestedMail(
+        settings=settings,
+        clock=clock,
+        outbox=outbox,
+        links=links,
+        recipients=recipients,
+        budget=bounded_mail,
+        secret_box=secret_box,
+    )
+    followed = FollowedLinks(database=database, trail=trail, links=links)
+    registration_mail = RegistrationMail(
+        settings=settings,
+        clock=clock,
+        trail=trail,
+        outbox=outbox,
+        links=links,
+        budget=mail_budget,
+        secret_box=secret_box,
+        seal=recipients.seal,
+        unseal=recipients.unseal,
+    )
 
     delivery = Delivery(
         settings=settings,
@@ -93,7 +140,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         post=post_of(settings),
         find_recipient=recipients.find,
         link_to=links.url,
-        handlers=notices.handlers,
+        handlers=registration_mail.handlers | requested_mail.handlers | notices.handlers,
         record=partial(_record_of_mail, trail),
     )
     if settings.delivers_in_server:
@@ -105,10 +152,23 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
     token_pairs = TokenPairs(settings=settings, clock=clock, access_tokens=access_tokens)
     known = KnownCallers(redis, settings.api_rate_limit, most_held=max(1, settings.web_threads // 4)) if redis else None
     callers = Callers(database=database, clock=clock, tokens=access_tokens, limits=limits, known=known)
+    proofs = Proofs(database=database, clock=clock, trail=trail, outbox=outbox, guesses=guesses, callers=callers, kind=kinds[SESSION])
+
+    registration = Registration(
+        settings=settings,
+        database=database,
+        clock=clock,
+        trail=trail,
+        outbox=outbox,
+        secret_box=secret_box,
+        hasher=hasher,
+        policy=policy,
+    )
 
     checks = [Check("database", database.ping, is_vital=True)]
     if redis:
-        checks.append(Check("redis", redis.ping, is_vital=False))
+        checks.append(Check("redis", redis.check, is_vital=False))
+    checks.append(Check("outbox", backlogs.look, is_vital=False, rests_on="database"))
 
     for instance in (
         settings,
@@ -117,20 +177,26 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         keys,
         callers,
         limits,
+        metrics,
+        backlogs,
         hasher,
         policy,
         new_passwords,
         attempts,
+        delays,
         HealthChecks(tuple(checks)),
         SignIn(
             settings=settings,
             database=database,
             clock=clock,
             trail=trail,
+            outbox=outbox,
             secret_box=secret_box,
             hasher=hasher,
             guesses=guesses,
             attempts=attempts,
+            lanes=lanes,
+            device_tokens=device_tokens,
             refresh_tokens=refresh_tokens,
             token_pairs=token_pairs,
             callers=callers,
@@ -149,20 +215,16 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
             database=database,
             clock=clock,
             trail=trail,
+            outbox=outbox,
             hasher=hasher,
-            guesses=guesses,
+            proofs=proofs,
             new_passwords=new_passwords,
             attempts=attempts,
+            lanes=lanes,
+            device_tokens=device_tokens,
             callers=callers,
         ),
-        Reauthentication(
-            database=database,
-            clock=clock,
-            trail=trail,
-            guesses=guesses,
-            attempts=attempts,
-            token_pairs=token_pairs,
-        ),
+        Reauthentication(database=database, clock=clock, trail=trail, proofs=proofs, token_pairs=token_pairs),
         LivingSessions(database=database, clock=clock, trail=trail, callers=callers),
         Clients(database=database, clock=clock, trail=trail),
         Introspection(
@@ -174,16 +236,47 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
             refresh_tokens=refresh_tokens,
             callers=callers,
         ),
-        Registration(
+        registration,
+        Directory(database=database, trail=trail),
+        Profiles(database=database, clock=clock, trail=trail, outbox=outbox, is_going=partial(_is_going, clock)),
+        Recovery(
+            settings=settings,
             database=database,
             clock=clock,
             trail=trail,
+            outbox=outbox,
+            secret_box=secret_box,
+            links=links,
+            followed=followed,
+            recipients=recipients,
+            requested_mail=requested_mail,
             hasher=hasher,
-            policy=policy,
-            is_open=settings.registration == "open",
+            new_passwords=new_passwords,
+            attempts=attempts,
+            callers=callers,
         ),
-        Directory(database=database, trail=trail),
-        Profiles(database=database, clock=clock, trail=trail),
+        Disowning(
+            database=database,
+            clock=clock,
+            trail=trail,
+            links=links,
+            followed=followed,
+            recipients=recipients,
+            requested_mail=requested_mail,
+            callers=callers,
+        ),
+        Addresses(
+            database=database,
+            clock=clock,
+            trail=trail,
+            outbox=outbox,
+            secret_box=secret_box,
+            links=links,
+            followed=followed,
+            recipients=recipients,
+            requested_mail=requested_mail,
+            registration=registration,
+        ),
         Statistics(database=database, clock=clock),
         SigningKeys(settings=settings, database=database, keys=keys),
         EventReader(database=database, clock=clock, trail=trail),
@@ -203,6 +296,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         callers=callers,
         clients=clients,
         cookies=cookies,
+        devices=device_tokens,
         own_pages=own_pages,
         holders=holders,
         limits=limits,
@@ -210,9 +304,20 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:
         trail=trail,
     )
     guard = Guard(door=door, limits=limits, trail=trail, database=database, clock=clock, max_age=settings.reauthentication_max_age)
-    for entrance in (cookies, own_pages, door, guard):
+    for entrance in (cookies, device_tokens, own_pages, door, guard):
         provide(app, entrance)
     return guard
+
+
+def _fallback(settings: Settings, database: Database, clock: Clock, trail: Trail, metrics: Metrics) -> Fallback:
+    """What limits are without Redis."""
+    counters = DatabaseCounters(database=database, clock=clock)
+    degradation = Degradation(database=database, trail=trail, metrics=metrics)
+    return Fallback(settings, counters=counters, degradation=degradation, metrics=metrics)
+
+
+def _is_going(clock: Clock, session: Session, caller: Identity) -> bool:
+    return SessionRepository(session).find_living(caller.session_id, now=clock.now()) is not None
 
 
 def _record_of_mail(trail: Trail, connection: Connection, happened: str, user_id: str | None, details: dict[str, Any]) -> None:

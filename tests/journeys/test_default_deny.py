@@ -23,6 +23,13 @@ POST       /auth/logout-all                           any caller                
 POST       /auth/reauthenticate                       any caller                   login
 POST       /auth/change-password                      any caller                   api
 POST       /auth/password/check                       public                       password_check
+POST       /auth/password/forgot                      public                       recovery
+POST       /auth/password/reset                       public                       recovery
+POST       /auth/unlock                               public                       recovery
+POST       /auth/not-me                               public                       recovery
+POST       /auth/email/verify                         public                       recovery
+POST       /auth/email/resend                         public                       recovery
+POST       /auth/email/confirm                        public                       recovery
 GET        /auth/sessions                             any caller                   api
 DELETE     /auth/sessions                             any caller                   api
 DELETE     /auth/sessions/<id:session_id>             any caller                   api
@@ -45,10 +52,14 @@ OTHERS = """
 GET        /livez                     public       -
 GET        /readyz                    public       -
 GET        /health                    public       -
+GET        /metrics                   public       -
 GET        /openapi.json              public       api
 GET        /docs                      public       api
 GET        /docs/assets/<name>        public       api
 GET        /.well-known/security.txt  public       api
+GET        /.well-known/change-password  public    -
+GET        /account/<name>            public       -
+GET        /account/assets/<name>     public       -
 GET        /.well-known/jwks.json     public       -
 GET        /.well-known/oauth-authorization-server  public  -
 """

@@ -2,21 +2,38 @@
 
 import re
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import Blueprint
 from redis import Redis
 
 from journeys.answers import assert_headers, assert_problem
-from secureapi.security.limits import Limits
+from secureapi.core.clock import FrozenClock
+from secureapi.core.database import Database
+from secureapi.core.errors import Unavailable
+from secureapi.core.outbox import Outbox
+from secureapi.security.guard import public
+from secureapi.security.limits import Limits, limited
+from secureapi.security.named_limits import limits_of
+from support.processes import until
+from support.sample_settings import make_settings
 
 LOGIN = "/api/v1/auth/login"
+NAMES = tuple(limits_of(make_settings()))
+NO_REDIS = {"redis_url": "redis://127.0.0.1:1/0", "redis_require_tls": False, "redis_ca_file": ""}
+"""Nobody listens there."""
+REAL_TIME = time.time
 NOBODY = {"username": "nobody-here", "password": "x"}
+_STRING = r'"([ !#-\[\]-~]+)"'
+_INTEGER = r"(0|[1-9]\d{0,14})"
+"""A string without escapes and an integer that is not negative (RFC 9651 sections 3.3.1 and 3.3.3)."""
 
 
 def parsed(answer):
     """RateLimit-Policy and RateLimit as (name, quota, window) and (name, remaining, reset)."""
-    policy = re.fullmatch(r'"([a-z-]+)";q=(\d+);w=(\d+)', answer.headers["RateLimit-Policy"])
-    state = re.fullmatch(r'"([a-z-]+)";r=(\d+);t=(\d+)', answer.headers["RateLimit"])
+    policy = re.fullmatch(rf"{_STRING};q={_INTEGER};w={_INTEGER}", answer.headers["RateLimit-Policy"])
+    state = re.fullmatch(rf"{_STRING};r={_INTEGER};t={_INTEGER}", answer.headers["RateLimit"])
     assert policy, answer.headers["RateLimit-Policy"]
     assert state, answer.headers["RateLimit"]
     assert policy[1] == state[1]
@@ -168,17 +185,180 @@ def test_a_limited_answer_has_every_header_and_a_good_one_no_retry_after(make_ho
 
 
 @pytest.mark.parametrize("trouble", ["stop", "pause"])
-def test_limits_go_on_in_the_process_while_redis_is_away(make_services, make_house, trouble):
+def test_limits_go_on_more_strictly_while_redis_is_away(make_services, make_house, trouble):
     services = make_services()
-    house = make_house("scaled", services=services, login_rate_limit="3/minute", rate_limit_per_minute=5, redis_timeout_seconds=0.1)
+    house = make_house("scaled", services=services, login_rate_limit="5/minute", rate_limit_per_minute=5, redis_timeout_seconds=0.1)
     person = house.register()
     assert person.headers
     getattr(services.redis, trouble)()
 
-    logins = [log_in(house, "192.0.2.200").status_code for _ in range(5)]
-    reads = [house.client().get("/api/v1/users/me", headers=person.headers).status_code for _ in range(7)]
+    logins = [log_in(house, "192.0.2.200") for _ in range(4)]
+    reads = [house.client().get("/api/v1/users/me", headers=person.headers) for _ in range(4)]
 
-    assert logins == [401, 401, 401, 429, 429]
-    assert reads == [200] * 5 + [429] * 2
-    assert house.client().get("/readyz").json == {"status": "degraded", "checks": {"database": "ok", "redis": "failing"}}
+    assert [answer.status_code for answer in logins] == [401, 401, 429, 429]
+    assert [answer.status_code for answer in reads] == [200, 200, 429, 429]
+    assert [parsed(answer)[:4] for answer in logins] == [("login", 2, 60, left) for left in (1, 0, 0, 0)]
+    assert [parsed(answer)[:4] for answer in reads] == [("api", 2, 60, left) for left in (1, 0, 0, 0)]
+    ready = house.client().get("/readyz")
+    assert (ready.status_code, ready.json) == (
+        200,
+        {"status": "degraded", "checks": {"database": "ok", "redis": "failing", "outbox": "ok"}, "limits": "without_redis"},
+    )
     assert house.client().get("/health").json == {"status": "healthy"}
+
+    services.resume()
+    until(lambda: house.client().get("/readyz").json["limits"] == "shared")
+    assert [log_in(house, "192.0.2.201").status_code for _ in range(6)] == [401] * 5 + [429]
+    told = [(event.type, event.address, event.actor_id) for event in house.events() if event.type.startswith("security.limits.")]
+    assert told == [("security.limits.degraded", "", None), ("security.limits.restored", "", None)]
+
+
+@pytest.mark.parametrize("engine", ["embedded", "scaled"])
+def test_guesses_are_503_where_neither_redis_nor_the_database_can_count_them(make_house, engine, monkeypatch):
+    house = make_house(engine, **NO_REDIS)
+    person = house.person()
+
+    def away(*_, **__):
+        raise Unavailable(retry_after=2)
+
+    monkeypatch.setattr(house.service(Database), "writing", away)
+
+    answer = log_in(house)
+    assert_problem(answer, 503, "unavailable")
+    assert int(answer.headers["Retry-After"]) >= 1
+    assert "RateLimit" not in answer.headers
+    assert house.client().get("/api/v1/users/me", headers=person.headers).status_code == 200
+
+
+def test_two_hosts_count_guesses_together_while_redis_is_away(make_house, engine):
+    here = make_house(engine, login_rate_limit="8/minute", **NO_REDIS)
+    there = make_house(database_url=here.settings.database_url, login_rate_limit="8/minute", **NO_REDIS)
+
+    assert [log_in(house).status_code for house in (here, there) * 4] == [401] * 4 + [429] * 4
+
+
+def test_a_messenger_who_brings_dead_letters_is_named_by_readyz(house, make_house, engine):
+    house = make_house(engine)
+    assert house.client().get("/readyz").json["checks"]["outbox"] == "ok"
+    with house.service(Database).transaction() as session:
+        house.service(Outbox).add(session, "mail.refresh_reused", user_id=None)
+    house.execute("UPDATE outbox SET dead_at = created_at")
+
+    ready = house.client().get("/readyz")
+
+    assert (ready.status_code, ready.json["status"], ready.json["checks"]["outbox"]) == (200, "degraded", "failing")
+    assert house.client().get("/health").json == {"status": "healthy"}
+
+
+class _Tried:
+    """Endpoints of nobody's, one for each named limit."""
+
+    def __init__(self):
+        self.blueprint = Blueprint("tried", __name__)
+        for name in NAMES:
+            self.blueprint.get(f"/try/{name}", endpoint=name)(public(limited(name)(lambda: {"let": "in"})))
+
+
+class _InProcess:
+    """One worker, no Redis: time is the machine's."""
+
+    factor = 1
+
+    def __init__(self, make_house, monkeypatch, **rates):
+        self._monkeypatch, self._by = monkeypatch, 0
+        self.house = self._built(make_house, blueprints=(_Tried().blueprint,), **rates)
+
+    def _built(self, make_house, **options):
+        return make_house(**options)
+
+    def pass_(self, seconds):
+        self._by += seconds
+        really, by = REAL_TIME, self._by
+        self._monkeypatch.setattr(time, "time", lambda: really() + by)
+
+
+class _InRedis(_InProcess):
+    """Its own clock cannot be moved: what it has kept is made older instead."""
+
+    def _built(self, make_house, **options):
+        return make_house("scaled", **options)
+
+    def pass_(self, seconds):
+        settings = self.house.settings
+        with Redis.from_url(settings.redis_url, ssl_ca_certs=settings.redis_ca_file or None) as store:
+            for key in store.scan_iter("secureapi:moving-window*"):
+                kept, left = store.lrange(key, 0, -1), store.pttl(key)
+                store.delete(key)
+                if left > seconds * 1000:
+                    store.rpush(key, *(int(moment) - seconds * 1000 for moment in kept))
+                    store.pexpire(key, left - seconds * 1000)
+
+
+class _WithoutRedis(_InProcess):
+    """What guards guesses in the database, the rest in the process: two clocks to move."""
+
+    factor = 0.5
+
+    def _built(self, make_house, **options):
+        self._clock = FrozenClock(datetime.now(UTC))
+        return make_house(clock=self._clock, **NO_REDIS, **options)
+
+    def pass_(self, seconds):
+        super().pass_(seconds)
+        self._clock.advance(timedelta(seconds=seconds))
+
+
+class _WithoutRedisOnPostgresql(_WithoutRedis):
+    def _built(self, make_house, **options):
+        return super()._built(lambda **more: make_house("scaled", **more), **options)
+
+
+@pytest.mark.parametrize("kept", [_InProcess, _InRedis, _WithoutRedis, _WithoutRedisOnPostgresql])
+def test_every_named_limit_tells_the_truth_about_the_time_to_wait(make_house, monkeypatch, kept):
+    """AC-91."""
+    rates = {f"{name}_rate_limit": "4/60 seconds" for name in ("login", "register", "recovery", "refresh", "client", "profile")}
+    rates |= {"password_check_rate_limit": "6/90 seconds", "register_global_rate_limit": "8/hour"}
+    place = kept(make_house, monkeypatch, rate_limit_max_requests=4, rate_limit_window_seconds=45, **rates)
+    client, declared = place.house.client(), place.house.service(Limits).rates
+
+    for name, rate in declared.items():
+        most = int(rate.requests * place.factor)
+        answers = [client.get(f"/try/{name}") for _ in range(most + 1)]
+        assert [answer.status_code for answer in answers] == [200] * most + [429], name
+        assert [parsed(answer)[:4] for answer in answers] == [(name, most, rate.seconds, left) for left in [*reversed(range(most)), 0]]
+        assert not any("Retry-After" in answer.headers for answer in answers[:-1])
+        wait = int(answers[-1].headers["Retry-After"])
+        assert wait == pytest.approx(rate.seconds, abs=1)
+        assert parsed(answers[-1])[4] == wait
+
+        place.pass_(wait // 3)
+        later = client.get(f"/try/{name}")
+        assert later.status_code == 429
+        assert int(later.headers["Retry-After"]) == pytest.approx(wait - wait // 3, abs=1)
+
+        place.pass_(wait - wait // 3 - 2)
+        assert client.get(f"/try/{name}").status_code == 429, name
+        place.pass_(3)
+        assert client.get(f"/try/{name}").status_code == 200, name
+
+
+@pytest.mark.parametrize("engine", ["embedded", "scaled"])
+def test_a_callers_own_budget_tells_the_truth_too(make_house, engine, monkeypatch):
+    """It is counted by another script than the named ones."""
+    house = make_house(engine, rate_limit_max_requests=3, rate_limit_window_seconds=40)
+    person = house.person()
+
+    answers = [house.client().get("/api/v1/users/me", headers=person.headers) for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    wait = int(answers[-1].headers["Retry-After"])
+    assert wait == parsed(answers[-1])[4] == pytest.approx(40, abs=1)
+    if engine == "scaled":
+        with Redis.from_url(house.settings.redis_url, ssl_ca_certs=house.settings.redis_ca_file or None) as store:
+            (key,) = store.scan_iter("secureapi:{*}:w:*")
+            kept = [int(moment) - 25_000 for moment in store.lrange(key, 0, -1)]
+            store.delete(key)
+            store.rpush(key, *kept)
+    else:
+        monkeypatch.setattr(time, "time", lambda: REAL_TIME() + 25)
+    assert int(house.client().get("/api/v1/users/me", headers=person.headers).headers["Retry-After"]) == pytest.approx(wait - 25, abs=1)

@@ -11,8 +11,10 @@ from redis.exceptions import NoPermissionError
 
 from journeys.test_round_trips import Exchanges, Statements
 from secureapi.core.redis import RedisStore
-from secureapi.security.guard import signed_in
-from secureapi.security.limits import Limits
+from secureapi.security.guard import public, signed_in
+from secureapi.security.limits import Limits, limited
+from secureapi.security.named_limits import limits_of
+from support.sample_settings import make_settings
 from support.services_of_others import INTROSPECT, add_service, basic
 
 API = "/api/v1"
@@ -79,13 +81,28 @@ def live_on(house):
     assert client.get(f"{API}/users/me", headers=third.headers).status_code == 401
     assert client.get(f"{API}/users/me", headers=person.headers).status_code == 200
     assert client.post(f"{API}/auth/password/check", json={"password": NEW}).status_code == 200
-    assert client.get("/readyz").json == {"status": "ok", "checks": {"database": "ok", "redis": "ok"}}
+    assert client.get("/readyz").json == {
+        "status": "ok",
+        "checks": {"database": "ok", "redis": "ok", "outbox": "ok"},
+        "limits": "shared",
+    }
     return person
 
 
-def test_every_key_says_whose_it_is(make_house):
-    house = make_house("scaled")
+@pytest.fixture
+def tried():
+    """An endpoint for each named limit."""
+    blueprint = Blueprint("tried", __name__)
+    for name in limits_of(make_settings()):
+        blueprint.get(f"/try/{name}", endpoint=name)(public(limited(name)(lambda: {"let": "in"})))
+    return blueprint
+
+
+def test_every_key_says_whose_it_is(make_house, tried):
+    house = make_house("scaled", blueprints=(tried,))
     live_on(house)
+    for name in house.service(Limits).rates:
+        assert house.client().get(f"/try/{name}").status_code == 200
 
     with Redis.from_url(house.settings.redis_url, ssl_ca_certs=house.settings.redis_ca_file or None) as store:
         keys = [key.decode() for key in store.keys("*")]
@@ -179,13 +196,13 @@ def test_where_redis_may_not_say_which_it_is_an_end_is_an_end_all_the_same(make_
 
 def test_a_user_who_may_not_run_scripts_is_a_redis_that_is_away(make_confined):
     """Slower, and nobody is let in who should not be; the operator finds it in the log and at /readyz."""
-    confined = make_confined("-@scripting", login_rate_limit="2/minute")
+    confined = make_confined("-@scripting", login_rate_limit="4/minute")
     house, person = confined.house, confined.house.register()
 
     def guess():
         return house.client().post(f"{API}/auth/login", json={"username": "nobody-here", "password": "x"}).status_code
 
     assert house.client().get("/probe", headers=person.headers).status_code == 200
-    assert [guess() for _ in range(3)] == [401, 429, 429], "the sign-in above counts too"
+    assert [guess() for _ in range(3)] == [401, 429, 429], "the sign-in above counts too, and without Redis it is half the rate"
     assert isinstance(house.service(Limits)._limiter.storage._store, RedisStore)
     assert house.service(Limits)._limiter.storage._store.has_failed_within(3600)

@@ -1,4 +1,7 @@
-"""Five wrong passwords in a row, and the account takes none for half an hour. So does an address that nobody has."""
+"""Five wrong passwords in a row, and the account takes none of strangers for half an hour. So does an address that nobody has.
+
+Whom it knows is not locked out by them: see test_known_devices.
+"""
 
 from datetime import timedelta
 
@@ -37,6 +40,7 @@ def test_a_guesser_locks_the_account_with_the_fifth_wrong_password(own):
     assert [e.details["reason"] for e in own.events("auth.login.refused")] == ["wrong_password"] * MOST + ["locked"]
     (lock,) = own.events("security.account.locked")
     assert (lock.subject_id, lock.severity, lock.outcome) == (person.id, "WARNING", "denied")
+    assert lock.details == {"lane": "strangers"}
 
 
 def test_four_wrong_passwords_lock_nothing_and_a_right_one_starts_the_count_anew(own):
@@ -134,6 +138,7 @@ def test_a_prober_sees_a_name_that_nobody_has_behave_like_one_that_somebody_has(
     assert known == unknown
     locks = own.events("security.account.locked")
     assert [lock.subject_id for lock in locks] == [person.id, None]
+    assert {lock.details["lane"] for lock in locks} == {"strangers"}
     assert name not in str(locks[1])
 
 
@@ -192,7 +197,9 @@ def test_whoever_is_turned_away_because_too_many_wait_has_guessed_nothing(make_h
                 assert_problem(answer, 503, "busy")
                 assert answer.headers["Retry-After"] == "3"
 
-    assert [row.attempts for row in house.execute("SELECT attempts FROM throttles")] == [0, 0]
+    # One at the sign-in for the account, one for the name that nobody has, and one for the session.
+    assert [row.attempts for row in house.execute("SELECT attempts FROM throttles")] == [0, 0, 0]
+    assert house.client().get("/api/v1/users/me", headers=person.headers).status_code == 200
     assert house.events("security.account.locked") == []
     assert house.client().post(LOGIN, json={"username": person.username} | password).status_code == 200
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
+from support.browser import cookies_of
 
 LOGIN = "/api/v1/auth/login"
 ME = "/api/v1/users/me"
@@ -27,10 +28,10 @@ def test_somebody_signs_in_by_name_or_address_with_json_or_a_form(house, base, w
     assert answer.status_code == 200, answer.text
     assert_headers(answer)
     assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.json.keys() == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
+    assert answer.json.keys() == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in", "device_token"}
     assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 900)
     assert 7 * 86400 - 60 < answer.json["refresh_expires_in"] <= 7 * 86400
-    assert "Set-Cookie" not in answer.headers
+    assert cookies_of(answer).keys() == {"__Host-secureapi_device"}, "no token that lets anybody in"
     me = house.client().get(f"{base}/users/me", headers={"Authorization": f"Bearer {answer.json['access_token']}"})
     assert me.json["id"] == person.id
 
@@ -105,10 +106,11 @@ def test_a_sign_in_leaves_an_event_with_the_session_and_where_it_came_from(house
     assert event.outcome == "success"
 
 
-def test_a_prober_gets_one_answer_for_unknown_wrong_locked_and_disabled(make_house, engine, from_elsewhere):
+def test_a_prober_gets_one_answer_for_unknown_wrong_locked_disabled_and_disowned(make_house, engine, from_elsewhere):
     house = make_house(engine)
-    wrong, locked, disabled = house.register(), house.register(), house.register()
+    wrong, locked, disabled, disowned = (house.register() for _ in range(4))
     house.execute("UPDATE users SET status = 'disabled' WHERE username = :name", name=disabled.username)
+    house.execute("UPDATE users SET password_refused_since = created_at WHERE username = :name", name=disowned.username)
 
     def attempt(name, password="Not-this-one-1!"):
         return house.client().post(LOGIN, json={"username": name, "password": password}, **from_elsewhere())
@@ -124,6 +126,8 @@ def test_a_prober_gets_one_answer_for_unknown_wrong_locked_and_disabled(make_hou
         "locked, right": attempt(locked.username, locked.password),
         "disabled, wrong": attempt(disabled.username),
         "disabled, right": attempt(disabled.username, disabled.password),
+        "disowned, wrong": attempt(disowned.username),
+        "disowned, right": attempt(disowned.username, disowned.password),
     }
 
     problem = assert_problem(answers["wrong"], 401, "invalid_credentials")

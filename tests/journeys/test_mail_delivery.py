@@ -50,6 +50,13 @@ def make_worker(tmp_path):
         worker.kill()
 
 
+def somebody(house, **fields):
+    """A person with an account, whose registration has left nothing to be sent."""
+    person = house.register(**fields)
+    house.execute("DELETE FROM outbox")
+    return person
+
+
 def add_notes(house, person, number=1, topic="mail.refresh_reused"):
     """As many notes about one person, as a service would add them. Their ids."""
     with house.service(Database).transaction() as session:
@@ -78,7 +85,7 @@ def deliver(house):
 
 def test_the_owner_of_a_reused_refresh_token_gets_a_message_over_an_encrypted_connection(make_house, engine, sink):
     house = make_house(engine, **sink.settings(), public_url="https://auth.example.com", app_name="Ledger")
-    owner = house.register()
+    owner = somebody(house)
     stolen = owner.tokens.refresh
     house.client().post(REFRESH, json={"refresh_token": stolen})
     assert house.client().post(REFRESH, json={"refresh_token": stolen}, environ_overrides={"REMOTE_ADDR": "203.0.113.9"}).status_code == 401
@@ -86,7 +93,7 @@ def test_the_owner_of_a_reused_refresh_token_gets_a_message_over_an_encrypted_co
     done = deliver(house)
 
     (received,) = sink.received
-    assert (done.delivered, done.server_away) == (1, "")
+    assert (done.handled, done.delivered, done.server_away) == (1, 1, "")
     assert (received.sender, received.recipient) == ("no-reply@example.com", owner.email)
     assert (received.is_encrypted, received.login) == (True, USER)
     message = received.message
@@ -94,7 +101,8 @@ def test_the_owner_of_a_reused_refresh_token_gets_a_message_over_an_encrypted_co
     assert message["From"] == "Our service <no-reply@example.com>"
     assert message["Subject"] == "A session of your Ledger account was closed"
     assert message["Auto-Submitted"] == "auto-generated"
-    (note,) = notes_of(house)
+    cause, note = notes_of(house)
+    assert (cause.topic, note.topic) == ("notice.refresh_reused", "mail.refresh_reused")
     assert (received.key, message["Message-ID"]) == (note.id, f"<{note.id}@example.com>")
     assert note.delivered_at
     for kind in ("plain", "html"):
@@ -107,7 +115,7 @@ def test_the_owner_of_a_reused_refresh_token_gets_a_message_over_an_encrypted_co
 
 def test_what_was_delivered_is_not_delivered_again(make_house, engine, sink):
     house = make_house(engine, **sink.settings())
-    add_notes(house, house.register(), 5)
+    add_notes(house, somebody(house), 5)
 
     assert [deliver(house).delivered for _ in range(2)] == [5, 0]
 
@@ -117,7 +125,7 @@ def test_what_was_delivered_is_not_delivered_again(make_house, engine, sink):
 
 def test_the_message_goes_to_the_address_of_the_moment_of_delivery(make_house, engine, sink):
     house = make_house(engine, **sink.settings())
-    owner = house.register()
+    owner = somebody(house)
     add_notes(house, owner)
     house.execute("UPDATE users SET email = 'new@example.com' WHERE username = :name", name=owner.username)
 
@@ -128,7 +136,7 @@ def test_the_message_goes_to_the_address_of_the_moment_of_delivery(make_house, e
 
 def test_a_message_to_an_account_that_is_gone_is_dropped_and_that_is_remembered(make_house, engine, sink):
     house = make_house(engine, **sink.settings())
-    gone, present = house.register(), house.register()
+    gone, present = somebody(house), somebody(house)
     for person in (gone, present):
         add_notes(house, person)
     house.execute("DELETE FROM users WHERE username = :name", name=gone.username)
@@ -153,7 +161,7 @@ def test_a_message_to_an_account_that_is_gone_is_dropped_and_that_is_remembered(
 def test_international_addresses_go_to_the_a_label(make_house, sink, typed, envelope):
     """AC-16."""
     house = make_house(**sink.settings())
-    add_notes(house, house.register(email=typed))
+    add_notes(house, somebody(house, email=typed))
 
     assert deliver(house).delivered == 1
 
@@ -163,8 +171,8 @@ def test_international_addresses_go_to_the_a_label(make_house, sink, typed, enve
 def test_an_international_address_is_hopeless_where_the_server_knows_none(make_house, tmp_path):
     with MailSink(tmp_path, enable_SMTPUTF8=False) as sink:
         house = make_house(**sink.settings())
-        add_notes(house, house.register(email="jürgen@example.com"))
-        add_notes(house, house.register())
+        add_notes(house, somebody(house, email="jürgen@example.com"))
+        add_notes(house, somebody(house))
 
         done = deliver(house)
 
@@ -177,7 +185,7 @@ def test_an_international_address_is_hopeless_where_the_server_knows_none(make_h
 
 def test_a_worker_killed_in_the_middle_of_two_hundred_messages_loses_none_and_invents_none(make_house, engine, sink, make_worker):
     house = make_house(engine, **sink.settings())
-    ids = add_notes(house, house.register(), 200)
+    ids = add_notes(house, somebody(house), 200)
     sink.hold = lambda _received: len(sink.received) == 95
     killed = make_worker(house)
     until(lambda: len(sink.received) == 95)
@@ -199,7 +207,7 @@ def test_a_worker_killed_in_the_middle_of_two_hundred_messages_loses_none_and_in
 
 def test_two_workers_at_once_deliver_each_message_once(make_house, engine, sink, make_worker):
     house = make_house(engine, **sink.settings())
-    ids = add_notes(house, house.register(), 200)
+    ids = add_notes(house, somebody(house), 200)
     # Neither gets an answer before both have come.
     sink.hold = lambda _received: len(sink.peers) < 2
     workers = [make_worker(house) for _ in range(2)]
@@ -217,7 +225,7 @@ def test_two_workers_at_once_deliver_each_message_once(make_house, engine, sink,
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_worker_asked_to_stop_finishes_the_message_in_hand_and_gives_back_the_others(make_house, engine, sink, make_worker, how):
     house = make_house(engine, **sink.settings())
-    add_notes(house, house.register(), 10)
+    add_notes(house, somebody(house), 10)
     sink.hold = lambda _received: len(sink.received) == 3
     worker = make_worker(house)
     until(lambda: len(sink.received) == 3)
@@ -234,7 +242,7 @@ def test_an_idle_worker_stops_at_once_and_delivers_what_comes_while_it_waits(mak
     house = make_house(**sink.settings(), log_level="INFO")
     worker = make_worker(house)
     until(lambda: "worker.started" in worker.log())
-    owner = house.register()
+    owner = somebody(house)
     add_notes(house, owner)
     until(lambda: len(sink.received) == 1)
 
@@ -249,7 +257,7 @@ def test_an_idle_worker_stops_at_once_and_delivers_what_comes_while_it_waits(mak
 
 def test_a_claim_that_is_over_is_anybodys_and_until_then_it_is_nobody_elses(make_house, engine, clock, sink):
     house = make_house(engine, clock=clock, **sink.settings(), mail_timeout_seconds=10)
-    (identifier,) = add_notes(house, house.register())
+    (identifier,) = add_notes(house, somebody(house))
     lost = house.service(Delivery)._claim()
     assert [note.id for note in lost] == [identifier]
 
@@ -261,7 +269,7 @@ def test_a_claim_that_is_over_is_anybodys_and_until_then_it_is_nobody_elses(make
 
 def test_the_server_itself_delivers_in_the_embedded_profile(make_live, sink):
     live = make_live("embedded", **sink.settings())
-    owner = live.house.register()
+    owner = somebody(live.house)
     stolen = owner.tokens.refresh
     assert [live.post(REFRESH, json={"refresh_token": stolen}).status for _ in range(2)] == [200, 401]
 
@@ -275,7 +283,7 @@ def test_one_thread_of_the_server_delivers_however_many_requests_come_first(make
     live = make_live("embedded", **sink.settings())
     for _ in range(20):
         assert live.get("/livez").status == 200
-    add_notes(live.house, live.house.register(), 30)
+    add_notes(live.house, somebody(live.house), 30)
 
     until(lambda: len(sink.received) == 30)
 
@@ -287,7 +295,7 @@ def test_one_thread_of_the_server_delivers_however_many_requests_come_first(make
 
 def test_a_server_that_refuses_for_now_is_asked_again_later_and_later(make_house, engine, clock, sink):
     house = make_house(engine, clock=clock, **sink.settings())
-    add_notes(house, house.register())
+    add_notes(house, somebody(house))
     sink.reply = lambda _recipient: "451 greylisted, come back later"
     waits = []
     for attempt in range(1, 10):
@@ -308,7 +316,7 @@ def test_a_server_that_refuses_for_now_is_asked_again_later_and_later(make_house
 @pytest.mark.parametrize("where", ["recipient", "content"])
 def test_a_message_that_is_refused_for_good_is_dead_visible_and_remembered(make_house, engine, sink, where):
     house = make_house(engine, **sink.settings())
-    refused, other = house.register(), house.register()
+    refused, other = somebody(house), somebody(house)
     add_notes(house, refused)
     add_notes(house, other)
     if where == "recipient":
@@ -331,7 +339,7 @@ def test_a_message_that_is_refused_for_good_is_dead_visible_and_remembered(make_
 
 def test_too_many_refusals_are_the_end(make_house, engine, clock, sink):
     house = make_house(engine, clock=clock, **sink.settings(), outbox_max_attempts=3)
-    owner = house.register()
+    owner = somebody(house)
     add_notes(house, owner)
     sink.content_reply = lambda _received: "452 no room"
 
@@ -348,7 +356,7 @@ def test_too_many_refusals_are_the_end(make_house, engine, clock, sink):
 def test_a_server_that_hangs_up_in_the_middle_of_a_message_gets_it_again(make_house, engine, clock, tmp_path):
     with MailSink(tmp_path, dies_in_content=1) as sink:
         house = make_house(engine, clock=clock, **sink.settings())
-        ids = add_notes(house, house.register(), 3)
+        ids = add_notes(house, somebody(house), 3)
 
         first = deliver(house)
         clock.advance(timedelta(seconds=15))
@@ -360,7 +368,7 @@ def test_a_server_that_hangs_up_in_the_middle_of_a_message_gets_it_again(make_ho
 
 def test_a_server_that_never_answers_holds_nobody_longer_than_the_time_allowed(make_house, engine, clock, sink):
     house = make_house(engine, clock=clock, **sink.settings(), mail_timeout_seconds=1)
-    add_notes(house, house.register())
+    add_notes(house, somebody(house))
     sink.hold = lambda _received: True
 
     assert deliver(house).put_off == 1
@@ -372,7 +380,7 @@ def test_a_server_that_never_answers_holds_nobody_longer_than_the_time_allowed(m
 
 def test_a_connection_that_the_server_has_closed_between_two_messages_is_opened_again(make_house, sink):
     house = make_house(**sink.settings())
-    ids = add_notes(house, house.register(), 4)
+    ids = add_notes(house, somebody(house), 4)
     sink.hangs_up_after_each = True
 
     assert deliver(house).delivered == 4
@@ -385,7 +393,7 @@ def test_nothing_is_sent_in_the_open_to_a_server_that_does_not_encrypt(make_hous
     """Somebody between us who strips STARTTLS from the answer looks just like this."""
     with MailSink(tmp_path, offers_tls=False, has_login=False) as sink:
         house = make_house(engine, **sink.settings())
-        add_notes(house, house.register())
+        add_notes(house, somebody(house))
 
         done = deliver(house)
 
@@ -397,7 +405,7 @@ def test_nothing_is_sent_in_the_open_to_a_server_that_does_not_encrypt(make_hous
 def test_a_server_on_the_same_host_may_be_spoken_to_in_the_open_when_that_is_said(make_house, tmp_path):
     with MailSink(tmp_path, offers_tls=False, has_login=False) as sink:
         house = make_house(**sink.settings(credentials=""), smtp_require_tls=False)
-        add_notes(house, house.register())
+        add_notes(house, somebody(house))
 
         assert deliver(house).delivered == 1
         assert not sink.received[0].is_encrypted
@@ -405,7 +413,7 @@ def test_a_server_on_the_same_host_may_be_spoken_to_in_the_open_when_that_is_sai
 
 def test_an_impostor_with_a_certificate_of_somebody_else_gets_nothing(make_house, sink):
     house = make_house(**(sink.settings() | {"smtp_ca_file": ""}))
-    add_notes(house, house.register())
+    add_notes(house, somebody(house))
 
     assert deliver(house).server_away == "SSLCertVerificationError"
     assert sink.seen == 0
@@ -413,7 +421,7 @@ def test_an_impostor_with_a_certificate_of_somebody_else_gets_nothing(make_house
 
 def test_a_wrong_password_for_the_server_is_nobodys_message_to_blame(make_house, engine, sink):
     house = make_house(engine, **sink.settings(credentials="secureapi:wrong"))
-    add_notes(house, house.register(), 3)
+    add_notes(house, somebody(house), 3)
 
     assert deliver(house).server_away == "SMTPAuthenticationError 535"
 
@@ -423,7 +431,7 @@ def test_a_wrong_password_for_the_server_is_nobodys_message_to_blame(make_house,
 def test_a_server_that_is_away_costs_no_message_an_attempt_and_the_worker_goes_on_when_it_is_back(make_house, tmp_path, make_worker):
     port = free_port()
     house = make_house(smtp_url=f"smtp://localhost:{port}", mail_from="no-reply@example.com", smtp_require_tls=False)
-    add_notes(house, house.register(), 3)
+    add_notes(house, somebody(house), 3)
     worker = make_worker(house)
     until(lambda: "mail.server_away" in worker.log())
     assert {(note.attempts, note.dead_at) for note in notes_of(house)} == {(0, None)}
@@ -434,7 +442,7 @@ def test_a_server_that_is_away_costs_no_message_an_attempt_and_the_worker_goes_o
 
 def test_a_worker_that_runs_once_says_that_the_server_is_away(make_house, make_worker):
     house = make_house(smtp_url=f"smtp://u:{secrets.token_hex(8)}@localhost:{free_port()}", mail_from="no-reply@example.com")
-    add_notes(house, house.register())
+    add_notes(house, somebody(house))
 
     worker = make_worker(house, "--once")
 
@@ -445,7 +453,7 @@ def test_a_worker_that_runs_once_says_that_the_server_is_away(make_house, make_w
 
 def test_a_note_that_nobody_can_write_a_message_for_keeps_no_other_waiting(make_house, engine, sink):
     house = make_house(engine, **sink.settings())
-    owner = house.register()
+    owner = somebody(house)
     add_notes(house, owner, topic="mail.of_the_future")
     add_notes(house, owner)
 

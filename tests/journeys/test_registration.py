@@ -3,10 +3,15 @@
 # ruff: noqa: RUF001 - letters that look alike are the subject here
 
 import secrets
+from functools import partial
 
 import pytest
+from sqlalchemy import select
 
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
+from secureapi.core.database import Database, table_of
+from secureapi.core.outbox import OutboxMessage
+from support.races import together
 
 REGISTER = "/api/v1/auth/register"
 GOOD = "Tall-Trees-42!"
@@ -275,6 +280,63 @@ def test_what_is_missing_is_named_all_at_once(house):
 
     assert_problem(answer, 422)
     assert faults(answer) == {"/username": "required", "/email": "required", "/password": "required"}
+
+
+def notes_about(house, person):
+    table = table_of(OutboxMessage)
+    with house.service(Database).reading() as connection:
+        return connection.execute(select(table.c.topic, table.c.details).where(table.c.user_id == person.id)).all()
+
+
+def test_a_new_account_leaves_a_note_that_its_address_is_to_be_confirmed(house):
+    person = house.register()
+
+    assert notes_about(house, person) == [("request.verification", {})]
+    assert person.email not in str(house.execute("SELECT details FROM outbox"))
+
+
+def test_an_account_made_by_an_administrator_counts_as_confirmed(house):
+    person = house.person()
+
+    assert notes_about(house, person) == []
+    assert house.client().get("/api/v1/users/me", headers=person.headers).json["is_email_verified"] is True
+
+
+def test_a_registration_that_is_refused_leaves_no_note(house):
+    person = house.register()
+    house.client().post(REGISTER, json=wanted(email=person.email))
+    house.client().post(REGISTER, json=wanted(username=person.username))
+
+    assert len(notes_about(house, person)) == 1
+    assert house.execute("SELECT count(*) FROM pending_registrations")[0][0] == 0
+
+
+def test_fifty_who_want_one_address_at_once_get_one_account(make_house, engine):
+    house = make_house(engine, password_hash_queue=100)
+    word = secrets.token_hex(5)
+    spellings = [spelling.format(w=word) for spelling in TWINS.values()]
+    asked = [wanted(email=spellings[number % len(spellings)]) for number in range(50)]
+
+    answers = together([partial(house.client().post, REGISTER, json=one) for one in asked])
+
+    assert sorted(answer.status_code for answer in answers) == [201] + [400] * 49
+    refused = [answer for answer in answers if answer.status_code == 400]
+    assert {as_seen(answer)[::2] for answer in refused} == {as_seen(refused[0])[::2]}
+    assert house.execute("SELECT count(*) FROM users")[0][0] == 1
+    assert house.execute("SELECT count(*) FROM outbox WHERE topic = 'request.verification'")[0][0] == 1
+
+
+def test_everybody_together_may_register_so_often_and_what_others_do_is_not_shown(make_house, engine, from_elsewhere):
+    house = make_house(engine, register_rate_limit="3/minute", register_global_rate_limit="2/hour")
+
+    first, second, third = (house.client().post(REGISTER, json=wanted(), **from_elsewhere()) for _ in range(3))
+
+    assert [first.status_code, second.status_code, third.status_code] == [201, 201, 429]
+    for answer in (first, second):
+        assert answer.headers["RateLimit-Policy"] == '"register";q=3;w=60'
+        assert answer.headers["RateLimit"].startswith('"register";r=2;')
+    assert third.headers["RateLimit-Policy"] == '"register_all";q=2;w=3600'
+    assert 0 < int(third.headers["Retry-After"]) <= 3600
 
 
 def test_a_closed_house_takes_nobody(make_house, engine):

@@ -169,15 +169,15 @@ def test_whoever_is_disabled_before_his_change_takes_hold_of_the_account_has_cha
     person = house.register()
     change = {name: value.format(person.username[-12:]) for name, value in change.items()}
     happens = ways_out(house, person)["disabled"]
-    before = house.execute("SELECT username, email, bio FROM users WHERE username = :name", name=person.username)
+    before = house.execute("SELECT username, email, pending_email, bio FROM users WHERE username = :name", name=person.username)
     beforehand(monkeypatch, house.service(Profiles), "change_mine", happens)
 
     answer = house.client().patch(f"{API}/users/me", headers=person.headers, json=change)
 
     assert_problem(answer, 401)
-    assert house.execute("SELECT username, email, bio FROM users WHERE username = :name", name=person.username) == before
+    assert house.execute("SELECT username, email, pending_email, bio FROM users WHERE username = :name", name=person.username) == before
     assert house.events("users.profile.changed", subject=person) == []
-    assert house.events("users.email.changed", subject=person) == []
+    assert house.events("users.email.change_requested", subject=person) == []
 
 
 # Marks

@@ -1,6 +1,7 @@
 """Cookies for browsers: which there are, how they are read, set and cleared. Whether a page of ours has sent them is `own_pages`' matter.
 
-Scripts cannot read the two that hold tokens. The third, with the CSRF token, is there to be read by the page.
+Scripts cannot read the two that hold tokens. The third, with the CSRF token, is there to be read by the page. The fourth, by which a
+device is known again (`device_tokens.py`), is no credential: it stays when somebody signs out, and what is wrong with it is no error.
 
 The prefixes of the names are promises that browsers keep (RFC 6265bis section 4.1.3): `__Host-` cannot be set by another host or for
 a part of a site, `__Secure-` cannot be set over plain http. The refresh token is sent to the few addresses that need it, so its cookie
@@ -8,6 +9,7 @@ has a path and cannot be a `__Host-` one.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -18,6 +20,7 @@ from secureapi.settings import Settings
 
 ACCESS, REFRESH, CSRF = "secureapi_access", "secureapi_refresh", "secureapi_csrf"
 _PREFIXES = {ACCESS: "__Host-", REFRESH: "__Secure-", CSRF: "__Host-"}
+DEVICE = "secureapi_device"
 _MARK = "secureapi_"
 _SPACES = " \t"
 _OURS = re.compile(rf"(?:^|[;,\s])(?:__Host-|__Secure-)?({ACCESS}|{REFRESH}|{CSRF})\s*=")
@@ -49,6 +52,7 @@ class Cookies:
         self._base = urlsplit(settings.public_url).path.rstrip("/")
         self._names = {kind: f"{prefix}{kind}" if self._is_secure else kind for kind, prefix in _PREFIXES.items()}
         self._kinds = {name: kind for kind, name in self._names.items()}
+        self._names[DEVICE] = f"__Host-{DEVICE}" if self._is_secure else DEVICE
 
     def brought(self) -> Brought:
         """Our cookies; those of other people's software are none of our business. Raises `AmbiguousCredentials`.
@@ -62,12 +66,16 @@ class Cookies:
         seen = _OURS.findall(header)
         if len(seen) != len(set(seen)):
             raise AmbiguousCredentials
-        # Only a semicolon ends a cookie: our name behind a comma is part of a value that somebody else may have set. And only these two
-        # are white space (RFC 6265 section 5.2): to a browser a name that begins with another kind has no prefix, and so no promise.
-        pairs = (piece.partition("=") for piece in header.split(";") if "=" in piece)
-        stripped = ((name.strip(_SPACES), value.strip(_SPACES)) for name, _, value in pairs)
-        found = {self._kinds[name]: value for name, value in stripped if name in self._kinds}
+        found = {self._kinds[name]: value for name, value in _pairs(header) if name in self._kinds}
         return Brought(found.get(ACCESS), found.get(REFRESH), found.get(CSRF))
+
+    def device(self) -> str:
+        """What the browser says about the device that it is; nothing where it says two things."""
+        header: str = request.environ.get("HTTP_COOKIE", "")
+        if DEVICE not in header:
+            return ""
+        found = [value for name, value in _pairs(header) if name == self._names[DEVICE]]
+        return found[0] if len(found) == 1 else ""
 
     def set_access(self, token: str, *, max_age: int) -> None:
         """Put the access token into the answer. `max_age` in seconds."""
@@ -78,8 +86,12 @@ class Cookies:
         self._later(REFRESH, token, max_age)
         self._later(CSRF, csrf_token, max_age)
 
+    def set_device(self, tokens: str, *, max_age: int) -> None:
+        """Put what the device is to be known by into the answer."""
+        self._later(DEVICE, tokens, max_age)
+
     def clear(self) -> None:
-        """Make the browser forget all three, whatever else is answered, a refusal too."""
+        """Make the browser forget the first three, whatever else is answered, a refusal too."""
         for kind in _PREFIXES:
             self._later(kind, "", 0)
 
@@ -105,3 +117,13 @@ class Cookies:
         A proxy that serves us below a path of its own, which PUBLIC_URL names, has taken that off.
         """
         return f"{self._base or request.script_root}{request.path.partition('/auth/')[0]}/auth"
+
+
+def _pairs(header: str) -> Iterator[tuple[str, str]]:
+    """Names and values as browsers divide them.
+
+    Only a semicolon ends a cookie: our name behind a comma is part of a value that somebody else may have set. And only two characters
+    are white space (RFC 6265 section 5.2): to a browser a name that begins with another kind has no prefix, and so no promise.
+    """
+    pieces = (piece.partition("=") for piece in header.split(";") if "=" in piece)
+    return ((name.strip(_SPACES), value.strip(_SPACES)) for name, _, value in pieces)

@@ -8,6 +8,7 @@ from flask import request
 from secureapi.auth.callers import Callers
 from secureapi.auth.client_authentication import ClientAuthentication
 from secureapi.auth.cookies import Brought, Cookies
+from secureapi.auth.device_tokens import DeviceTokens, Presented
 from secureapi.auth.errors import AmbiguousCredentials, CrossSiteRequest, RefreshRefused, TokenMissing, TokenRefused
 from secureapi.auth.events import CSRF_REFUSED
 from secureapi.auth.holders import Holders
@@ -20,6 +21,8 @@ from secureapi.security.limits import GENERAL, Limits
 from secureapi.security.trail import Trail
 
 _SCHEME = "bearer"
+_LOGIN = "login"
+"""The limit that is counted for a known device by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Door:
         callers: Callers,
         clients: ClientAuthentication,
         cookies: Cookies,
+        devices: DeviceTokens,
         own_pages: OwnPages,
         holders: Holders,
         limits: Limits,
@@ -50,6 +54,7 @@ class Door:
         self._callers = callers
         self._clients = clients
         self._cookies = cookies
+        self._devices = devices
         self._own_pages = own_pages
         self._holders = holders
         self._limits = limits
@@ -141,6 +146,26 @@ class Door:
         except RefreshRefused:
             return
         self._remember(refusal, identity)
+
+    def device(self) -> Presented:
+        """The device tokens that came with the request, by their header or else by their cookie. None of them proves anything."""
+        by_header = self._devices.read(request.environ.get("HTTP_X_DEVICE_TOKEN", ""))
+        return by_header if by_header.tokens else self._devices.read(self._cookies.device())
+
+    def stranger(self) -> str:
+        """For whom the limit of somebody who is not signed in is counted: his device, where we know it, or his address.
+
+        So the owner gets through beside somebody who floods us from the same address (a school, an office, a mobile network).
+        """
+        device_id = self.device().device_id
+        return f"device:{device_id}" if device_id else current_client().address
+
+    def count_as_stranger(self) -> None:
+        """Count the request at hand for its address after all: the device is one of ours, but not of the account that is named.
+
+        Or somebody with many devices of his own would multiply his limit. Raises `RateLimited`.
+        """
+        self._limits.spend(_LOGIN, current_client().address)
 
     def client(self) -> str:
         """The id of the service that is calling. Raises `InvalidClient`, and `InvalidClientRequest` where it proves itself twice."""

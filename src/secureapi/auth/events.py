@@ -1,12 +1,13 @@
 """What this room leaves in the trail."""
 
+from secureapi.security.events import MAIL_WITHHELD as _MAIL_WITHHELD
 from secureapi.security.events import Outcome, Severity, declare
 
 LOGGED_IN = declare("auth.login.succeeded", "Somebody signed in; a session began.")
 LOGIN_REFUSED = declare(
     "auth.login.refused",
-    "A sign-in failed. `reason` is unknown, wrong_password, locked, disabled or changed_meanwhile; no client is told. Where no account "
-    "was found, `login` is a keyed hash of what was typed.",
+    "A sign-in failed. `reason` is unknown, wrong_password, locked, disabled, password_refused or changed_meanwhile; no client is told. "
+    "Where no account was found, `login` is a keyed hash of what was typed.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
@@ -31,11 +32,41 @@ LOGGED_OUT_EVERYWHERE = declare("auth.logout_all.succeeded", "Somebody ended all
 PASSWORD_CHANGED = declare("auth.password.changed", "A password was changed; the other sessions ended.", severity=Severity.WARNING)
 PASSWORD_CHANGE_REFUSED = declare(
     "auth.password.change_refused",
-    "A password was not changed: `reason` is wrong_password, locked, weak_password, or changed_meanwhile.",
+    "A password was not changed: `reason` is wrong_password, locked, password_refused, weak_password, or changed_meanwhile.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
 PASSWORD_SET = declare("auth.password.set", "An administrator set a password; all sessions ended.", severity=Severity.WARNING)
+PASSWORD_RESET = declare(
+    "auth.password.reset",
+    "Somebody who reads the mail of an account gave it a new password; all sessions ended. `ended` is how many.",
+    severity=Severity.WARNING,
+)
+RESET_REQUESTED = declare(
+    "auth.reset.requested", "Somebody says that he has lost a password. `login` is a keyed hash of the address that was typed."
+)
+RESET_REFUSED = declare(
+    "auth.reset.refused",
+    "A link was good, and the new password was not; the link stays open. `reason` is weak_password.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
+VERIFICATION_REQUESTED = declare(
+    "auth.verification.requested",
+    "Somebody asked once more for the message that confirms an address. `login` is a keyed hash of the address that was typed.",
+)
+LINK_REFUSED = declare(
+    "auth.link.refused",
+    "A link from a message was presented that is over, was used before or is none of ours; `purpose` says what it should have done.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
+DISOWNED = declare(
+    "auth.account.disowned",
+    'The owner of an account said "this was not me": all sessions ended, and the password opens nothing until there is another one. '
+    "`ended` is how many.",
+    severity=Severity.CRITICAL,
+)
 PASSWORD_REHASHED = declare("auth.password.rehashed", "A password that was right was hashed again under the policy in force.")
 SESSION_REVOKED = declare(
     "auth.session.revoked", "A session was ended by its owner from elsewhere, by an administrator, or by a client (RFC 7009)."
@@ -44,11 +75,17 @@ SESSIONS_REVOKED = declare("auth.sessions.revoked", "All sessions of an account,
 SESSION_DISPLACED = declare(
     "auth.session.displaced", "The oldest session ended because one more than MAX_SESSIONS_PER_USER was opened.", severity=Severity.WARNING
 )
+SESSION_GUESSED = declare(
+    "auth.session.guessed",
+    "A session ended because somebody who had it gave too many wrong passwords: probably a thief of its access token.",
+    severity=Severity.CRITICAL,
+    outcome=Outcome.DENIED,
+)
 SESSIONS_READ = declare("auth.sessions.read", "An administrator looked at the sessions of an account.")
 REAUTHENTICATED = declare("auth.reauthentication.succeeded", "Somebody who was signed in proved again who he is.")
 REAUTHENTICATION_REFUSED = declare(
     "auth.reauthentication.refused",
-    "Somebody who was signed in could not prove who he is: `reason` is wrong_password, locked or changed_meanwhile.",
+    "Somebody who was signed in could not prove who he is: `reason` is wrong_password, locked, password_refused or changed_meanwhile.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
@@ -93,9 +130,4 @@ MAIL_DROPPED = declare(
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
-MAIL_WITHHELD = declare(
-    "mail.withheld",
-    "A message was not written, because its recipient had enough of its kind: `topic` says which. Somebody may want to flood him.",
-    severity=Severity.WARNING,
-    outcome=Outcome.DENIED,
-)
+MAIL_WITHHELD = _MAIL_WITHHELD

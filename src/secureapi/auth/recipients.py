@@ -19,7 +19,7 @@ class Recipients:
         self._secrets = secret_box
 
     def seal(self, address: str) -> str:
-        """An address that no account has (yet, or any more), for a note or a link. Whoever reads the tables learns nothing from it."""
+        """An address for a note or a link, where it must not be looked up later. Whoever reads the tables learns nothing from it."""
         return self._secrets.seal_text(_SEALED, address)
 
     def unseal(self, sealed: str) -> str | None:

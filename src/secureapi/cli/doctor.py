@@ -10,6 +10,7 @@ from secureapi.cli.diagnosis import Finding, State, failing, ok
 from secureapi.cli.diagnosis.application import examine_application
 from secureapi.cli.diagnosis.database import examine_database
 from secureapi.cli.diagnosis.limits_store import examine_limits_store
+from secureapi.cli.diagnosis.outbox import examine_outbox
 from secureapi.cli.diagnosis.surroundings import examine_dotenv, examine_surroundings
 from secureapi.cli.surroundings import application, dotenv_path, settings_here
 from secureapi.core.errors import Refusal
@@ -22,7 +23,7 @@ _WORST = (State.FAILING, State.WARNING, State.OK)
 @json_option
 @answering
 def doctor(answers: Answers) -> None:
-    """Examine settings, database, migrations, Redis, TLS, clocks, hosts, proxies and cookies, and say what to do."""
+    """Examine settings, database, migrations, outbox, Redis, TLS, clocks, hosts, proxies and cookies, and say what to do."""
     findings = examine()
     worst = next(state for state in _WORST if any(finding.state == state for finding in findings))
     if answers.as_json:
@@ -57,7 +58,10 @@ def _examine_application(settings: Settings, *, is_reached: bool) -> list[Findin
     try:
         with application(settings) as app:
             built = ok("application", "can be built")
-            return [built, *examine_application(app, settings)] if is_reached else [built]
+            if not is_reached:
+                return [built]
+            tables, *others = examine_application(app, settings)
+            return [built, tables, *others] if tables.remedy else [built, tables, *others, examine_outbox(settings)]
     except Refusal as refusal:
         return [failing("tables", f"cannot be read ({refusal.code})", "Run this again; if it stays, look into the database's log.")]
     except Exception as error:  # noqa: BLE001 - whatever it is, this command is there to say so

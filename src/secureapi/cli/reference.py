@@ -23,7 +23,8 @@ from secureapi.core.errors import Refusal, every_reason
 from secureapi.core.problems import status_of
 from secureapi.security.events import Outcome, Severity, catalogue
 from secureapi.security.guard import access_of
-from secureapi.security.limits import limit_of, rates_of
+from secureapi.security.limits import limit_of
+from secureapi.security.named_limits import limits_of
 from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role
 from secureapi.settings import Settings
 from secureapi.settings.reference import dotenv_example, settings_page
@@ -45,6 +46,7 @@ _LIMIT_NAMES = {
     "refresh": "`REFRESH_RATE_LIMIT`",
     "client": "`CLIENT_RATE_LIMIT`",
     "client_guess": "`LOGIN_RATE_LIMIT`",
+    "metrics_guess": "`LOGIN_RATE_LIMIT`",
     "password_check": "`PASSWORD_CHECK_RATE_LIMIT`",
     "profile": "`PROFILE_RATE_LIMIT`",
 }
@@ -132,7 +134,7 @@ def errors_page(app: Flask) -> str:
 
 def endpoints_page(app: Flask, settings: Settings) -> str:
     """Every address that answers, and who may enter."""
-    rates = rates_of(settings)
+    rates = {name: limit.rate for name, limit in limits_of(settings).items()}
     lines = [
         *_head("Endpoints", "the `routes.py` of each room"),
         "An endpoint that does not declare who may enter does not exist: the application would not start.",

@@ -12,14 +12,20 @@ from secureapi.core.redis import RedisAway
 _log = structlog.get_logger(__name__)
 
 
+class NotWell(Exception):
+    """Something is there, and is not as it should be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """Something that can be looked at. `is_vital`: without it no request can be served."""
 
     name: str
-    look: Callable[[], None]
+    look: Callable[[], object]
     """Raises when it is not well."""
     is_vital: bool
+    rests_on: str = ""
+    """The name of an earlier check without which this one is not worth its time-out: it is not looked at, and is not well either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,10 @@ class HealthChecks:
 
     def examine(self) -> Health:
         """Run every check, one after the other."""
-        findings = tuple(self._examined(check) for check in self._checks)
+        findings: tuple[Finding, ...] = ()
+        for check in self._checks:
+            is_lost = any(finding.name == check.rests_on and finding.status != "ok" for finding in findings)
+            findings = (*findings, Finding(check.name, "failing", 0.0, check.is_vital) if is_lost else self._examined(check))
         bad = [finding for finding in findings if finding.status != "ok"]
         if any(finding.is_vital for finding in bad):
             return Health("failing", findings)
@@ -59,7 +68,7 @@ class HealthChecks:
         began = time.perf_counter()
         try:
             check.look()
-        except (Unavailable, RedisAway) as error:
+        except (Unavailable, RedisAway, NotWell) as error:
             _log.warning("health.failing", check=check.name, reason=type(error).__name__)
             status = "failing"
         else:

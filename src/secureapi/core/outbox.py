@@ -208,3 +208,24 @@ def _count(connection: Connection, statement: Update) -> int:
 
 def _short(reason: str) -> str:
     return reason[:REASON_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What has piled up."""
+
+    dead: int
+    waiting: int
+    due_since: datetime | None
+    """When the message that waits longest was to be tried; None where none waits."""
+
+
+def backlog_of(connection: Connection, *, most: int) -> Backlog:
+    """What has piled up, counted up to `most`: each number comes from an index of its own, and nobody waits for a million rows."""
+    dead, waiting = (
+        select(func.count()).select_from(select(_T.id).where(state).limit(most).subquery()).scalar_subquery()
+        for state in (_T.dead_at.is_not(None), _IS_WAITING)
+    )
+    longest = select(_T.due_at).where(_IS_WAITING).order_by(_T.due_at).limit(1).scalar_subquery()
+    row = connection.execute(select(dead.label("dead"), waiting.label("waiting"), longest.label("due_since"))).one()
+    return Backlog(row.dead, row.waiting, row.due_since)

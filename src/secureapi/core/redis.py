@@ -41,6 +41,10 @@ class Script:
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
 
+_CHECK = Script("return redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])")
+_CHECK_LIVES_MS = 10_000
+
+
 def connection_options(settings: Settings) -> dict[str, Any]:
     """How every connection to Redis is made. Without redis-py's own retries: they would multiply the time-out by four."""
     options: dict[str, Any] = {
@@ -61,18 +65,31 @@ class RedisStore:
         self._mine = threading.local()
         self._away_until = 0.0
         self._failed_at = float("-inf")
+        self.is_away = False
+        """Whether this process has asked in vain, and not been answered since."""
 
     def run(self, script: Script, keys: tuple[str, ...], args: tuple[Any, ...], *, insist: bool = False) -> Any:
         """The script's answer. Raises `RedisAway`, at once while Redis rests, unless `insist` says that trying matters."""
-        if not insist and time.monotonic() < self._away_until:
+        asked_at = time.monotonic()
+        if not insist and asked_at < self._away_until:
             raise RedisAway
         try:
-            return self._run(script, keys, args)
+            answer = self._run(script, keys, args)
         except (RedisError, OSError) as error:
             self._failed_at = time.monotonic()
             self._away_until = self._failed_at + REST_SECONDS
+            self.is_away = True
             _log.warning("redis.away", reason=type(error).__name__)
             raise RedisAway from error
+        # An answer to somebody who asked before another asked in vain says nothing about now.
+        if self.is_away and asked_at > self._failed_at:
+            self.is_away = False
+            self._away_until = 0.0
+        return answer
+
+    def check(self) -> None:
+        """One exchange of the kind that requests need: a script that writes. Raises `RedisAway`, whether Redis rests or not."""
+        self.run(_CHECK, ("secureapi:check",), (_CHECK_LIVES_MS,), insist=True)
 
     def ping(self) -> None:
         """One exchange. Raises `RedisAway`, whether Redis rests or not."""

@@ -1,10 +1,14 @@
 """Attempts that may fail only so often, counted before anybody looks whether they are right.
 
 Counting afterwards would let a hundred parallel guesses through before the first of them is counted.
+
+What can be wrong is declared in one table, `kinds_of`; each kind has counters of its own, so that nobody uses up one by another.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.orm import Session
@@ -12,10 +16,42 @@ from sqlalchemy.orm import Session
 from secureapi.core.clock import Clock
 from secureapi.core.database import insert_or_update, table_of
 from secureapi.security.models import Throttle
+from secureapi.settings import Settings
 
 _T = table_of(Throttle).c
 _PLENTY = 1_000_000
 _SWEPT_AT_ONCE = 20
+
+
+PASSWORD, SESSION = "password", "session"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Something that may be wrong only so often."""
+
+    name: str
+    """The first word of its keys."""
+    counts: str
+    """What is counted, and for whom."""
+    most: int
+    """So many wrong ones in a row close a key."""
+    window: timedelta
+    """For so long it is closed then, and so long wrong ones are remembered."""
+
+    def key(self, *whose: str) -> str:
+        """Under which it is counted: at most 80 characters."""
+        return ":".join((self.name, *whose))
+
+
+def kinds_of(settings: Settings) -> Mapping[str, Kind]:
+    """The table."""
+    most, window = settings.max_login_attempts, settings.account_lockout
+    kinds = (
+        Kind(PASSWORD, "Passwords at the sign-in, for each lane of an account, and for a name that nobody has.", most, window),
+        Kind(SESSION, "Passwords that somebody who is signed in gives as a proof, for each session.", most, window),
+    )
+    return {kind.name: kind for kind in kinds}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +79,11 @@ class Attempts:
         self._clock = clock
         self._most = most
         self._window = window
+
+    @classmethod
+    def of(cls, kind: Kind, clock: Clock) -> Self:
+        """Those of one kind."""
+        return cls(clock=clock, most=kind.most, window=kind.window)
 
     def reserve(self, session: Session, key: str, *, user_id: str | None = None) -> Attempt:
         """Count one attempt, atomically, in one statement. Attempts beyond the last do not prolong the lock.

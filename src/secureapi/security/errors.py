@@ -34,6 +34,13 @@ class StepUpRequired(Unauthenticated):
         return f'Bearer error="{self.code}", {said}, max_age={self.max_age}'
 
 
+class MetricsRefused(Unauthenticated):
+    """The figures are for whoever has the token, and this is not it."""
+
+    code = "invalid_metrics_token"
+    detail = "The figures need their own bearer token."
+
+
 class RateLimited(TooMany):
     """A named limit is used up."""
 

@@ -61,11 +61,26 @@ ACCESS_DENIED = declare(
 )
 ACCOUNT_LOCKED = declare(
     "security.account.locked",
-    "The last attempt that is allowed was wrong: the account takes no password for a while.",
+    "The last attempt that is allowed was wrong: this lane of the account takes no password for a while. `lane` is strangers, device "
+    "or address; the other lanes go on.",
     severity=Severity.WARNING,
     outcome=Outcome.DENIED,
 )
-ACCOUNT_UNLOCKED = declare("security.account.unlocked", "An administrator lifted a lock.")
+ACCOUNT_UNLOCKED = declare("security.account.unlocked", "An administrator, or the owner, had the wrong attempts on an account forgotten.")
+LIMITS_DEGRADED = declare(
+    "security.limits.degraded",
+    "A process counts its limits without Redis: those that guard guesses and mail in the database, the others by itself. At most one a "
+    "minute and process.",
+    severity=Severity.WARNING,
+    outcome=Outcome.FAILURE,
+)
+LIMITS_RESTORED = declare("security.limits.restored", "A process that told of degraded limits counts them in Redis again.")
+MAIL_WITHHELD = declare(
+    "mail.withheld",
+    "A message was not written, because its recipient had enough of its kind: `topic` says which. Somebody may want to flood him.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
+)
 ROW_CHANGED = declare(
     "data.row.changed",
     "A row of an audited table was inserted, updated or deleted: its table, key and the names of the columns, never their values.",

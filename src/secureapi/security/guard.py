@@ -41,6 +41,9 @@ class Door(Protocol):
     def client(self) -> str:
         """The id of the service that is calling. Raises `Unauthenticated`."""
 
+    def stranger(self) -> str:
+        """For whom the request of somebody who is not signed in is counted: his device where that is known, or his address."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -85,6 +88,11 @@ def or_by_refresh_cookie(view: View) -> View:
     return declare(view, "or_by_refresh_cookie", value=True)
 
 
+def counted_by_device(view: View) -> View:
+    """Count the limit of strangers for the device, where one that signed in before is there, and not for the address that it shares."""
+    return declare(view, "counts_devices", value=True)
+
+
 def recently_authenticated(view: View) -> View:
     """Ask for a recent proof of who is calling (RFC 9470): for what is dangerous. A token that was only refreshed is not recent."""
     return declare(view, "is_dangerous", value=True)
@@ -124,7 +132,7 @@ class Guard:
         if access.is_public:
             limit = limit_of(view)
             if limit:
-                self._limits.spend(limit, current_client().address)
+                self._limits.spend(limit, self._door.stranger() if declared(view, "counts_devices") else current_client().address)
         elif access.is_client:
             g.client_id = self._proved(self._door.client)
             self._limits.spend(limit_of(view), f"client:{g.client_id}")

@@ -1,47 +1,44 @@
-"""Named limits: how often, counted for whom. One table, filled from settings.
+"""Named limits, spent: counted for whom, told to whoever asks, and refused when there is nothing left.
 
 Flask-Limiter owns the store and the strategy (a moving window, exact on both sides of every boundary); the guard decides when a
-limit is spent. When Redis is away, each process counts by itself until it is back: stricter than nothing, and never a 500.
+limit is spent. What the limits are is in `named_limits`, what happens while Redis is away in `fallback`.
 """
 
 import math
-import time
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import ip_network
 from typing import Any
 
 from flask import Flask, Response, g
 from flask_limiter import Limiter
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.strategies import MovingWindowRateLimiter, RateLimiter
 
 from secureapi.core.declarations import View, declare, declared
 from secureapi.core.redis import RedisAway, RedisStore
 from secureapi.core.requests import current_client
 from secureapi.security import process_storage, redis_storage
 from secureapi.security.errors import RateLimited
-from secureapi.security.process_storage import ProcessStorage
+from secureapi.security.fallback import STRATEGY, Fallback, item_of, spend_with
+from secureapi.security.metrics import Metrics
+from secureapi.security.named_limits import GENERAL, UNLIMITED, Limit, Spent, limits_of
 from secureapi.settings import Settings
-from secureapi.settings.values import Rate
 
-GENERAL = "api"
-"""The limit of every endpoint that names no other."""
-UNLIMITED = ""
-"""For probes, which must be answered whatever happens."""
-_STRATEGY = "moving-window"
+__all__ = ["GENERAL", "UNLIMITED", "Kept", "Limits", "Spent", "add_limit_headers", "limit_of", "limited", "note"]
+
+_MAY_BE_IPV6 = re.compile(r"[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*")
+"""Subjects that are no address begin with a word and a colon. Each of these words has a letter in it that is no digit of an address."""
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What is left of a limit after a request was counted."""
+class Kept(StrEnum):
+    """Where limits are kept at this moment."""
 
-    name: str
-    rate: Rate
-    remaining: int
-    resets_in: float
-    """Seconds until the whole budget is back; when nothing is left, until one more request is accepted."""
-    is_exceeded: bool = False
+    SHARED = "shared"
+    """In Redis, for every worker and host."""
+    IN_PROCESS = "in_process"
+    """In the one process that there is."""
+    WITHOUT_REDIS = "without_redis"
+    """Some in the database and the others in each process, by stricter rates."""
 
 
 def limited(name: str) -> Callable[[View], View]:
@@ -55,72 +52,63 @@ def limit_of(view: Callable[..., Any] | None) -> str:
     return name
 
 
-def rates_of(settings: Settings) -> dict[str, Rate]:
-    """The table."""
-    return {
-        GENERAL: settings.api_rate_limit,
-        "login": settings.login_rate_limit,
-        "register": settings.register_rate_limit,
-        "register_all": settings.register_global_rate_limit,
-        "recovery": settings.recovery_rate_limit,
-        "refresh": settings.refresh_rate_limit,
-        "client": settings.client_rate_limit,
-        # Wrong secrets of clients, by address. By itself: a service that has missed a new secret must not take everybody's sign-ins.
-        "client_guess": settings.login_rate_limit,
-        "password_check": settings.password_check_rate_limit,
-        "profile": settings.profile_rate_limit,
-    }
-
-
 class Limits:
     """Counts. One for each application."""
 
-    def __init__(self, app: Flask, settings: Settings, redis: RedisStore | None = None) -> None:
-        self.rates = rates_of(settings)
-        self._items: dict[str, RateLimitItem] = {
-            # The strategy is part of every key: another strategy's values under the same key are errors.
-            name: RateLimitItemPerSecond(rate.requests, rate.seconds, namespace=f"secureapi:{_STRATEGY}")
-            for name, rate in self.rates.items()
-        }
+    def __init__(
+        self, app: Flask, settings: Settings, redis: RedisStore | None = None, *, fallback: Fallback | None, metrics: Metrics
+    ) -> None:
+        """`fallback` is None where there is no Redis that could be away."""
+        self.limits = limits_of(settings)
+        self.rates = {name: limit.rate for name, limit in self.limits.items()}
+        self._redis = redis
+        self._fallback = fallback
+        self._metrics = metrics
         self._limiter = Limiter(
             lambda: current_client().address,
-            strategy=_STRATEGY,
+            strategy=STRATEGY,
             storage_uri=f"{redis_storage.SCHEME if redis else process_storage.SCHEME}://",
             storage_options={"store": redis} if redis else {},  # type: ignore[dict-item]  # it is handed to our own storage
         )
         # Counted as initialised already, it installs no hooks: the guard spends limits, and a hook would do it a second time.
         app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
-        self._alone: RateLimiter = MovingWindowRateLimiter(ProcessStorage())
 
     def spend(self, name: str, subject: str, *, alone: bool = False) -> Spent:
-        """Count one request of a subject (an address, a user); `alone`, in this process only.
+        """Count one request of a subject: an address, or `word:id` as in `user:…`, `session:…`, `client:…`, `device:…`, `all:…`.
 
-        Raises `RateLimited` with the true waiting time.
+        `alone` says that Redis was just found away. Not inside a transaction: a strict limit may need one of its own. Raises
+        `RateLimited` with the true waiting time, and `Unavailable` where guesses can be counted nowhere.
         """
-        subject = _neighbourhood(subject)
-        spent = (None if alone else self._spend_together(name, subject)) or self._spend_with(self._alone, name, subject)
+        limit, subject = self.limits[name], _neighbourhood(subject)
+        spent = None if alone else self._spend_together(limit, subject)
+        if self._redis and self._fallback:
+            self._fallback.look(is_away=self._redis.is_away)
+            spent = spent or self._fallback.spend(limit, subject)
+        assert spent is not None, "without Redis nothing is away"  # noqa: S101 - `alone` is said by those who have asked Redis
+        if spent.is_exceeded:
+            self._metrics.count_refusal(name)
         note(spent)
         return spent
 
-    def _spend_together(self, name: str, subject: str) -> Spent | None:
+    def look(self) -> Kept:
+        """Where limits are kept at this moment, as far as this process knows."""
+        if not self._redis or not self._fallback:
+            return Kept.IN_PROCESS
+        self._fallback.look(is_away=self._redis.is_away)
+        return Kept.WITHOUT_REDIS if self._redis.is_away else Kept.SHARED
+
+    def _spend_together(self, limit: Limit, subject: str) -> Spent | None:
         """Count in the store that all workers share; None while it is away."""
         try:
-            return self._spend_with(self._limiter.limiter, name, subject)
+            return spend_with(self._limiter.limiter, item_of(limit.rate), limit.name, limit.rate, subject)
         except RedisAway:
             return None
-
-    def _spend_with(self, limiter: RateLimiter, name: str, subject: str) -> Spent:
-        item = self._items[name]
-        accepted = limiter.hit(item, name, subject)
-        window = limiter.get_window_stats(item, name, subject)
-        resets_in = max(0.0, window.reset_time - time.time())
-        return Spent(name, self.rates[name], window.remaining if accepted else 0, resets_in, is_exceeded=not accepted)
 
 
 def _neighbourhood(subject: str) -> str:
     """An IPv6 address as its /64: whoever has one address of it has all of them, and would count as nobody twice."""
-    if ":" not in subject or subject.startswith(("user:", "session:", "client:", "device:", "all:")):
+    if not _MAY_BE_IPV6.fullmatch(subject):
         return subject
     try:
         return str(ip_network(f"{subject}/64", strict=False))

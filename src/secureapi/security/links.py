@@ -9,6 +9,7 @@ nor the Referer of the next page, and a program that opens every link of a messa
 import base64
 import binascii
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -106,6 +107,17 @@ class OneTimeLinks:
         """Close every open link of an account for these purposes."""
         theirs = (_T.user_id == user_id) & _T.purpose.in_([p.value for p in purposes]) & _T.used_at.is_(None)
         _connection(session).execute(update(table_of(OneTimeLink)).where(theirs).values(used_at=self._clock.now()))
+
+    def list_open(self, session: Session | Connection, user_id: str, purpose: Purpose) -> list[Link]:
+        """The open links of an account for one purpose, for whoever closes some of them."""
+        is_open = _T.used_at.is_(None) & (_T.expires_at > self._clock.now())
+        theirs = select(_T.id, _T.user_id, _T.details, _T.created_at).where(_T.user_id == user_id, _T.purpose == purpose.value, is_open)
+        return [Link(*row) for row in _connection(session).execute(theirs)]
+
+    def close(self, session: Session | Connection, link_ids: Sequence[str]) -> None:
+        """Close these links."""
+        these = update(table_of(OneTimeLink)).where(_T.id.in_(link_ids), _T.used_at.is_(None))
+        _connection(session).execute(these.values(used_at=self._clock.now()))
 
     def _is_open(self, purpose: Purpose, link_id: str) -> Any:
         return (_T.id == link_id) & (_T.purpose == purpose.value) & _T.used_at.is_(None) & (_T.expires_at > self._clock.now())

@@ -81,12 +81,18 @@ def _faults_of_secret(name: str, value: str) -> Iterator[str]:
 
 
 def _secrets_differ(settings: Settings) -> Iterator[str]:
-    purposes = (settings.secret_key, settings.jwt_secret_key, settings.key_encryption_key, settings.password_pepper)
+    purposes = (
+        settings.secret_key,
+        settings.jwt_secret_key,
+        settings.key_encryption_key,
+        settings.password_pepper,
+        settings.metrics_token,
+    )
     secrets = [value for value in purposes if value]
     if len(set(secrets)) < len(secrets):
         yield (
-            "SECRET_KEY: is used for more than one purpose; give SECRET_KEY, JWT_SECRET_KEY, KEY_ENCRYPTION_KEY and PASSWORD_PEPPER "
-            "a value each"
+            "SECRET_KEY: is used for more than one purpose; give SECRET_KEY, JWT_SECRET_KEY, KEY_ENCRYPTION_KEY, PASSWORD_PEPPER and "
+            "METRICS_TOKEN a value each"
         )
 
 
@@ -241,12 +247,18 @@ def _mail_password_is_encrypted(settings: Settings) -> Iterator[str]:
         yield "SMTP_REQUIRE_TLS: may not be off while SMTP_URL has a password for another machine; remove it, or use smtps://"
 
 
+def _confirmations_can_be_sent(settings: Settings) -> Iterator[str]:
+    if settings.email_verification == "required" and not settings.smtp_url and not _is_lenient(settings):
+        yield "EMAIL_VERIFICATION: required needs mail, or nobody gets an account; set SMTP_URL, or EMAIL_VERIFICATION=optional"
+
+
 # Small ones: a rule that stumbles over a setting that could not be read says nothing about its others either.
 _RULES: tuple[Rule, ...] = (
     partial(_is_random, "secret_key"),
     partial(_is_random, "jwt_secret_key"),
     partial(_is_random, "key_encryption_key"),
     partial(_is_random, "password_pepper"),
+    partial(_is_random, "metrics_token"),
     _old_peppers_are_random,
     _secrets_differ,
     _old_peppers_differ,
@@ -273,4 +285,5 @@ _RULES: tuple[Rule, ...] = (
     _contact_is_an_address,
     _mail_has_a_sender,
     _mail_password_is_encrypted,
+    _confirmations_can_be_sent,
 )

@@ -9,9 +9,38 @@ REGISTRATION_REFUSED = declare(
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
+REGISTRATION_REQUESTED = declare(
+    "users.registration.requested",
+    "Somebody asked for an account, which there will be when its address is confirmed; `address` is a keyed hash of that. Whether there is "
+    "an account with it already makes no difference.",
+)
+REGISTRATION_TRIED = declare(
+    "users.registration.tried",
+    "Somebody asked for an account with the address of this one, whose owner is told.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
+)
 CREATED = declare("users.created", "An administrator made an account.")
 PROFILE_CHANGED = declare("users.profile.changed", "Somebody changed his own account; `fields` names what.")
 EMAIL_CHANGED = declare("users.email.changed", "The address of an account was changed.", severity=Severity.WARNING)
+EMAIL_VERIFIED = declare("users.email.verified", "Somebody showed that he reads mail at the address of an account.")
+EMAIL_CHANGE_REQUESTED = declare(
+    "users.email.change_requested",
+    "Somebody wants another address for his account. It counts as soon as whoever reads there has confirmed it.",
+    severity=Severity.WARNING,
+)
+EMAIL_CHANGE_CANCELLED = declare("users.email.change_cancelled", "Somebody does not want another address for his account after all.")
+EMAIL_RESTORED = declare(
+    "users.email.restored",
+    "An account got back an address that it had before, because whoever reads there said that the change was not his.",
+    severity=Severity.CRITICAL,
+)
+EMAIL_NOT_RESTORED = declare(
+    "users.email.not_restored",
+    "An account should have got back an address that it had before, but another account has it by now. Somebody should look into it.",
+    severity=Severity.CRITICAL,
+    outcome=Outcome.FAILURE,
+)
 RECORD_READ = declare("users.record.read", "Somebody read another person's account.")
 DISABLED = declare("users.disabled", "An account was disabled; its sessions ended.", severity=Severity.WARNING)
 ENABLED = declare("users.enabled", "A disabled account was enabled again.", severity=Severity.WARNING)

@@ -32,8 +32,9 @@ PERSON = (
 """What of an account may leave the house: never the hash, never the canonical forms."""
 
 _BY_ID = select(*PERSON).where(_U.id == bindparam("user_id"))
-PERSON_BY_ID = Statement(_BY_ID)
-"""The same for `Database.run`, with one value: `user_id`."""
+_OWN = select(*PERSON, _U.pending_email).where(_U.id == bindparam("user_id"))
+PERSON_BY_ID = Statement(_OWN)
+"""The same for `Database.run`, with one value: `user_id`. With the address that is not confirmed yet, which its owner may see."""
 SORTS = {
     "created_at": (_U.created_at, _U.id),
     "-created_at": (_U.created_at.desc(), _U.id.desc()),
@@ -61,10 +62,11 @@ class UserRepository:
             raise NoSuchUser
         return user
 
-    def find_by_login(self, canonical: str) -> User | None:
-        """The account with this canonical username or address. A username has no @, so it can never be both."""
+    def find_by_login(self, canonical: str, *, lock: bool = False) -> User | None:
+        """The account with this canonical username or address, locked where asked. A username has no @, so it can never be both."""
         column = _U.email_canonical if "@" in canonical else _U.username_canonical
-        return self._session.scalars(select(User).where(column == canonical)).one_or_none()
+        statement = select(User).where(column == canonical)
+        return self._session.scalars(statement.with_for_update() if lock else statement).one_or_none()
 
     def count(self, role: str) -> int:
         """How many active accounts have a role."""
@@ -101,6 +103,11 @@ def count_people(connection: Connection) -> PeopleCounted:
 def find_person(connection: Connection, user_id: str) -> Row[Any] | None:
     """What may be shown of one account."""
     return connection.execute(_BY_ID, {"user_id": user_id}).one_or_none()
+
+
+def find_own(connection: Connection, user_id: str) -> Row[Any] | None:
+    """What may be shown of an account to its owner."""
+    return connection.execute(_OWN, {"user_id": user_id}).one_or_none()
 
 
 def list_people(

@@ -3,38 +3,72 @@
 from http import HTTPStatus
 from typing import Any
 
+from flask import g
+
 from secureapi.core.api import Blueprint, accepts, asks, returns
 from secureapi.core.pages import Page, link_header
 from secureapi.core.requests import current_client
 from secureapi.core.services import service
 from secureapi.security.guard import Guard, public, requires, signed_in
 from secureapi.security.identity import current_identity
-from secureapi.security.limits import limited
+from secureapi.security.limits import Limits, limited, note
 from secureapi.security.permissions import Permission
-from secureapi.users.schemas import ProfileChange, RegisterRequest, UserListQuery, UserListResponse, UserResponse
+from secureapi.settings import Settings
+from secureapi.users.registration_schemas import RegistrationRequestedResponse
+from secureapi.users.schemas import OwnUserResponse, ProfileChange, RegisterRequest, UserListQuery, UserListResponse, UserResponse
 from secureapi.users.service import Profiles, Registration
 
 blueprint = Blueprint("users", __name__, description="Accounts: one's own, and other people's for those who may.")
-registration = Blueprint("registration", __name__, description="Opening an account.")
+_EXAMPLE = {"username": "johndoe", "email": "john@example.com", "password": "Tall-Trees-42!"}
+_REQUESTED = {"message": "Follow the link in the message that was sent to this address. Without one, look again in a few minutes."}
 
 
-@registration.post("/register")
-@public
-@limited("register")
-@accepts(RegisterRequest, example={"username": "johndoe", "email": "john@example.com", "password": "Tall-Trees-42!"})
-@returns(UserResponse, HTTPStatus.CREATED)
-def register(wanted: dict[str, Any]) -> Any:
-    """Open an account.
+def registration_blueprint(settings: Settings) -> Blueprint:
+    """Opening an account, as `EMAIL_VERIFICATION` has it: the description of the API says what is answered here."""
+    registration = Blueprint("registration", __name__, description="Opening an account.")
 
-    The password must satisfy the policy (400 `weak_password` names every rule it breaks). A username or an address that is
-    taken is refused with 400 `registration_refused`, without saying which.
+    def register(wanted: dict[str, Any]) -> Any:
+        """Open an account.
+
+        The password must satisfy the policy (400 `weak_password` names every rule it breaks). A username or an address that is
+        taken is refused with 400 `registration_refused`, without saying which.
+        """
+        _spend_everybodys_limit()
+        return service(Registration).register(**wanted, client=current_client())
+
+    def request_registration(wanted: dict[str, Any]) -> Any:
+        """Ask for an account, which there is when its address is confirmed.
+
+        A message with a link goes to the address; if that has an account already, its owner gets another one. The answer is the same
+        for both. The password must satisfy the policy (400 `weak_password` names every rule it breaks), and a username that is taken
+        is refused with 400 `registration_refused`.
+        """
+        _spend_everybodys_limit()
+        service(Registration).register(**wanted, client=current_client())
+        return _REQUESTED
+
+    if settings.email_verification == "required":
+        answering = returns(RegistrationRequestedResponse, HTTPStatus.ACCEPTED, description="Look for a message at the address.")
+        view = request_registration
+    else:
+        answering, view = returns(UserResponse, HTTPStatus.CREATED), register
+    declared = public(limited("register")(accepts(RegisterRequest, example=_EXAMPLE)(answering(view))))
+    registration.post("/register", endpoint="register")(declared)
+    return registration
+
+
+def _spend_everybodys_limit() -> None:
+    """Count a well-formed registration for all of us together. Its headers stay those of the caller's own limit: what others do is
+    nobody's business, until it is too much.
     """
-    return service(Registration).register(**wanted, client=current_client())
+    own = g.spent
+    service(Limits).spend("register_all", "all:registration")
+    note(own)
 
 
 @blueprint.get("/me")
 @requires(Permission.SELF_READ)
-@returns(UserResponse)
+@returns(OwnUserResponse)
 def read_me() -> Any:
     """One's own account."""
     return service(Profiles).mine(caller=current_identity())
@@ -44,9 +78,13 @@ def read_me() -> Any:
 @requires(Permission.SELF_WRITE)
 @limited("profile")
 @accepts(ProfileChange)
-@returns(UserResponse)
+@returns(OwnUserResponse)
 def put_me(changes: dict[str, Any]) -> Any:
-    """Change one's own account; what is left out stays as it is. Another address needs a recent sign-in (RFC 9470)."""
+    """Change one's own account; what is left out stays as it is.
+
+    Another address needs a recent sign-in (RFC 9470), and waits as `pending_email` until the link in a message sent there is followed.
+    The present address cancels one that waits.
+    """
     return service(Profiles).change_mine(
         changes=changes, require_recent=service(Guard).require_recent, caller=current_identity(), client=current_client()
     )
@@ -56,9 +94,13 @@ def put_me(changes: dict[str, Any]) -> Any:
 @requires(Permission.SELF_WRITE)
 @limited("profile")
 @accepts(ProfileChange)
-@returns(UserResponse)
+@returns(OwnUserResponse)
 def patch_me(changes: dict[str, Any]) -> Any:
-    """Change one's own account; what is left out stays as it is. Another address needs a recent sign-in (RFC 9470)."""
+    """Change one's own account; what is left out stays as it is.
+
+    Another address needs a recent sign-in (RFC 9470), and waits as `pending_email` until the link in a message sent there is followed.
+    The present address cancels one that waits.
+    """
     return service(Profiles).change_mine(
         changes=changes, require_recent=service(Guard).require_recent, caller=current_identity(), client=current_client()
     )

@@ -17,7 +17,8 @@ def _username(**kwargs: Any) -> Text:
     return Text(least=3, most=50, pattern=USERNAME_PATTERN, says=_USERNAME_SAYS, **kwargs)
 
 
-def _email(**kwargs: Any) -> Text:
+def email_field(**kwargs: Any) -> Text:
+    """An address as somebody types it: its size, and that there is an @ in it. What it comes to is for services to find out."""
     return Text(least=3, most=EMAIL_LENGTH, pattern=r"[^\s@]+@[^\s@]+", says="This is not an email address.", **kwargs)
 
 
@@ -25,7 +26,7 @@ class RegisterRequest(StrictSchema):
     """A new account."""
 
     username = _username(required=True)
-    email = _email(required=True)
+    email = email_field(required=True)
     password = Password(required=True)
     full_name = Text(most=100, pattern=LINE, allow_none=True)
 
@@ -36,7 +37,7 @@ class ProfileChange(StrictSchema):
     also: ClassVar[dict[str, Any]] = {"minProperties": 1}
 
     username = _username()
-    email = _email()
+    email = email_field()
     full_name = Text(most=100, pattern=LINE, allow_none=True)
     bio = Text(most=500, allow_none=True)
     website = Text(most=255, pattern=_WEBSITE, says="A website begins with http:// or https://.", allow_none=True)
@@ -61,6 +62,16 @@ class UserResponse(StrictSchema):
     is_email_verified = fields.Boolean(required=True)
     created_at = MomentField(required=True)
     updated_at = MomentField(required=True)
+
+
+class OwnUserResponse(UserResponse):
+    """The same as its owner sees it."""
+
+    pending_email = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The address that this account will have as soon as the link in the message sent there is followed."},
+    )
 
 
 class UserListQuery(PageQuery):

@@ -24,6 +24,12 @@ def examine(flask):
     return run
 
 
+A_LETTER = (
+    "INSERT INTO outbox (id, topic, details, created_at, due_at, attempts, dead_at) "
+    "VALUES ('01890000000070008000000000000000', 'mail.x', '{{}}', '2026-11-01 00:00:00.000000', '2026-11-01 00:00:00.000000', 0, {dead})"
+)
+
+
 def change(statement):
     connection = sqlite3.connect("var/secureapi.db")
     with connection:
@@ -38,7 +44,7 @@ def test_a_fresh_installation_is_well(examine, installed):
     assert overall == "ok"
     assert set(checks) == {
         "settings", "dotenv", "hosts", "proxies", "cookies", "workers", "database", "database TLS", "database clock",
-        "application", "migrations", "signing key", "administrator", "redis",
+        "application", "migrations", "signing key", "administrator", "outbox", "redis",
     }  # fmt: skip
 
 
@@ -100,6 +106,8 @@ def test_a_file_that_is_no_database_is_said_to_be_none(examine, installed):
         ("DELETE FROM signing_keys", "signing key", ("warning", "flask init")),
         ("UPDATE signing_keys SET private_key = x'00112233445566778899aabbccddeeff'", "signing key", ("failing", "SECRET_KEY")),
         ("UPDATE users SET status = 'disabled'", "administrator", ("warning", "flask user enable")),
+        (A_LETTER.format(dead="'2026-11-01'"), "outbox", ("warning", "flask outbox list --dead")),
+        (A_LETTER.format(dead="NULL"), "outbox", ("warning", "Let the server run")),
     ],
 )
 def test_what_is_wrong_inside_the_database_is_found(examine, installed, statement, check, expected):
@@ -111,6 +119,18 @@ def test_what_is_wrong_inside_the_database_is_found(examine, installed, statemen
     assert checks[check]["status"] == state
     assert remedy in checks[check]["remedy"]
     assert status == (1 if state == "failing" else 0)
+
+
+def test_mail_that_waits_for_a_server_nobody_has_named_is_found(examine, installed, monkeypatch):
+    for name, value in {"ENVIRONMENT": "production", "BCRYPT_ROUNDS": "10", "SECURE_COOKIES": "true"}.items():
+        monkeypatch.setenv(name, value)
+    change(A_LETTER.format(dead="NULL"))
+
+    _, _, checks = examine()
+
+    assert checks["outbox"]["status"] == "warning"
+    assert checks["outbox"]["detail"] == "1 message waits, the first for more than 15 minutes"
+    assert "SMTP_URL" in checks["outbox"]["remedy"]
 
 
 def test_looking_changes_nothing(examine, installed):

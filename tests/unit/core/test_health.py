@@ -1,7 +1,7 @@
 import pytest
 
 from secureapi.core.errors import Unavailable
-from secureapi.core.health import Check, HealthChecks
+from secureapi.core.health import Check, HealthChecks, NotWell
 from secureapi.core.redis import RedisAway
 
 
@@ -52,3 +52,22 @@ def test_a_defect_of_a_check_is_not_taken_for_an_illness_of_what_it_looks_at():
 
     with pytest.raises(AttributeError):
         HealthChecks((Check("broken", broken, is_vital=False),)).examine()
+
+
+def test_what_rests_on_something_that_fails_is_not_looked_at_and_is_not_well():
+    looked = []
+    checks = (
+        Check("database", database_is_gone, is_vital=True),
+        Check("outbox", lambda: looked.append("outbox"), is_vital=False, rests_on="database"),
+    )
+    health = HealthChecks(checks).examine()
+    assert [(finding.name, finding.status) for finding in health.checks] == [("database", "failing"), ("outbox", "failing")]
+    assert looked == []
+
+
+def test_what_is_there_and_not_as_it_should_be_degrades():
+    def overdue():
+        raise NotWell
+
+    checks = (Check("database", well, is_vital=True), Check("outbox", overdue, is_vital=False, rests_on="database"))
+    assert HealthChecks(checks).examine().status == "degraded"

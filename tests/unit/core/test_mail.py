@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import secureapi
+from secureapi.auth.service.notices import NOTICES
 from secureapi.core.mail import Composer, FilePost, Hopeless, Letter, Recipient, ServerAway, SmtpPost, one_line, post_of
 from secureapi.core.outbox import Note
 from support.sample_settings import make_settings
@@ -186,8 +187,10 @@ def test_every_message_has_a_subject_a_text_and_html():
     for path in TEMPLATES.iterdir():
         kinds.setdefault(path.stem, set()).add(path.suffix)
 
-    assert kinds.pop("layout") == {".txt", ".html"}
-    assert kinds == {"refresh_reused": {".subject", ".txt", ".html"}}
+    for part_of_others in ("layout", "not_me"):
+        assert kinds.pop(part_of_others) == {".txt", ".html"}
+    assert kinds.keys() >= {notice.message.removeprefix("mail.") for notice in NOTICES.values()}
+    assert kinds == dict.fromkeys(kinds, {".subject", ".txt", ".html"})
 
 
 def test_a_file_is_for_its_owner_only_and_there_once(tmp_path):

@@ -399,3 +399,47 @@ def test_a_child_process_asks_anew_which_server_it_has(store, server, monkeypatc
 
     ask(store, "child")
     assert store.server == "c" * 40
+
+
+def failing(_words):
+    return b"-READONLY You can't write against a read only replica.\r\n"
+
+
+def test_it_is_away_from_the_first_failure_to_the_first_answer(store, server, resting):
+    assert ask(store, "one") == b"one"
+    assert not store.is_away
+    server.behaviour = failing
+    with pytest.raises(RedisAway):
+        ask(store, "two")
+    assert store.is_away
+    server.behaviour = None
+    with pytest.raises(RedisAway):
+        ask(store, "three")
+    assert store.is_away, "it rests, so that nobody has asked"
+    resting.by += REST_SECONDS
+    assert ask(store, "four") == b"four"
+    assert not store.is_away
+
+
+def test_an_answer_to_who_asked_before_another_asked_in_vain_does_not_bring_it_back(store, server):
+    def slow(words):
+        with pytest.raises(RedisAway):
+            store.run(ASK, ("key",), ("never",), insist=True)
+        return b"+late\r\n"
+
+    ask(store, "known")
+    server.behaviour = lambda words: slow(words) if words[-1] == "early" else failing(words)
+    assert ask(store, "early") == b"late"
+    assert store.is_away
+
+
+def test_a_check_writes_and_ends_the_rest_when_it_is_answered(store, server):
+    server.behaviour = failing
+    with pytest.raises(RedisAway):
+        store.check()
+    assert store.is_away
+    server.behaviour = None
+    store.check()
+    assert not store.is_away
+    assert ask(store, "at once") == b"at once"
+    assert server.commands[0][3:] == ["secureapi:check", "10000"]

@@ -6,11 +6,12 @@ from sqlalchemy import func, select
 
 from secureapi.core.clock import FrozenClock
 from secureapi.core.database import table_of
-from secureapi.security.attempts import Attempts
+from secureapi.security.attempts import PASSWORD, SESSION, Attempts, kinds_of
 from secureapi.security.models import Throttle
 
 WINDOW = timedelta(minutes=30)
 MOST = 5
+ALICE, BOB = "01890000-0000-7000-8000-00000000000a", "01890000-0000-7000-8000-00000000000b"
 
 
 @pytest.fixture
@@ -177,3 +178,43 @@ def test_the_moment_is_compared_the_same_in_every_time_zone(database):
     with database.transaction() as session:
         for n in range(1, 4):
             assert Attempts(clock=here if n % 2 else there, most=MOST, window=WINDOW).reserve(session, "k").number == n
+
+
+def test_each_kind_counts_apart_and_says_what_it_counts(database, clock, make_settings):
+    kinds = kinds_of(make_settings(max_login_attempts=3, account_lockout_minutes=10))
+    assert kinds.keys() == {PASSWORD, SESSION}
+    counters = {name: Attempts.of(kind, clock) for name, kind in kinds.items()}
+
+    with database.transaction() as session:
+        for _ in range(3):
+            counters[PASSWORD].reserve(session, kinds[PASSWORD].key("alice", "from", "0123"), user_id=ALICE)
+        assert counters[PASSWORD].is_locked(session, "password:alice:from:0123")
+        assert not counters[PASSWORD].is_locked(session, "password:alice")
+        assert not counters[SESSION].is_locked(session, kinds[SESSION].key("alice"))
+    clock.advance(timedelta(minutes=10))
+    with database.transaction() as session:
+        assert not counters[PASSWORD].is_locked(session, "password:alice:from:0123")
+    assert all(kind.counts.endswith(".") for kind in kinds.values())
+
+
+def test_everything_about_one_account_is_forgotten_at_once_and_nothing_about_another(database, attempts):
+    with database.transaction() as session:
+        for key in ("password:a", "password:a:device:x", "session:s"):
+            attempts.reserve(session, key, user_id=ALICE)
+        attempts.reserve(session, "password:b", user_id=BOB)
+        attempts.reserve(session, "password:nobody")
+
+        assert attempts.clear_all(session, ALICE) is True
+        assert attempts.clear_all(session, ALICE) is False
+        again = [attempts.reserve(session, key).number for key in ("password:a", "session:s", "password:b", "password:nobody")]
+    assert again == [1, 1, 2, 2]
+
+
+def test_an_attempt_that_nobody_looked_at_is_given_back_and_never_below_none(database, attempts, reserve):
+    with database.transaction() as session:
+        attempts.give_back(session, "password:alice")
+    reserve()
+    for _ in range(3):
+        with database.transaction() as session:
+            attempts.give_back(session, "password:alice")
+    assert reserve().number == 1

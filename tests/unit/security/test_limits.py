@@ -1,6 +1,7 @@
 import math
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,11 +9,17 @@ from flask import Flask, Response, g
 from limits import RateLimitItemPerSecond
 from limits.strategies import MovingWindowRateLimiter
 
+from secureapi.core.errors import Unavailable
+from secureapi.core.outbox import Backlog
 from secureapi.core.redis import RedisAway
-from secureapi.security import limits as module
+from secureapi.security import fallback as module
 from secureapi.security import process_storage
+from secureapi.security.database_counters import DatabaseCounters
 from secureapi.security.errors import RateLimited
-from secureapi.security.limits import GENERAL, UNLIMITED, Limits, Spent, add_limit_headers, limit_of, limited, note, rates_of
+from secureapi.security.fallback import Fallback
+from secureapi.security.limits import GENERAL, UNLIMITED, Kept, Limits, Spent, add_limit_headers, limit_of, limited, note
+from secureapi.security.metrics import Metrics
+from secureapi.security.named_limits import Protects, limits_of
 from secureapi.security.process_storage import ProcessStorage
 from secureapi.security.redis_storage import RedisStorage
 from secureapi.settings.values import Rate
@@ -30,6 +37,10 @@ def moved(monkeypatch):
     return clock
 
 
+def metrics_of(settings):
+    return Metrics(settings, backlog=lambda: Backlog(0, 0, None))
+
+
 @pytest.fixture
 def limits_with(make_settings, moved):
     """`limits_with(**settings)` inside a request of an application of its own."""
@@ -37,7 +48,8 @@ def limits_with(make_settings, moved):
 
     def make(**overrides):
         app = Flask(f"limited-{len(made)}")
-        limits = Limits(app, make_settings(**overrides))
+        settings = make_settings(**overrides)
+        limits = Limits(app, settings, fallback=None, metrics=metrics_of(settings))
         context = app.test_request_context()
         context.push()
         made.append(context)
@@ -64,9 +76,22 @@ def test_the_table_is_filled_from_the_settings(make_settings):
     settings = make_settings(
         rate_limit_per_minute=7, login_rate_limit="5/minute", register_rate_limit="3/hour", refresh_rate_limit="9/minute"
     )
-    rates = rates_of(settings)
+    rates = {name: limit.rate for name, limit in limits_of(settings).items()}
     assert (rates[GENERAL], rates["login"], rates["register"], rates["refresh"]) == (Rate(7, 60), Rate(5, 60), Rate(3, 3600), Rate(9, 60))
     assert UNLIMITED not in rates
+
+
+def test_what_guards_guesses_mail_and_accounts_is_strict_and_nothing_else(make_settings):
+    strict = {name for name, limit in limits_of(make_settings()).items() if limit.is_strict}
+    assert strict == {"login", "register", "register_all", "recovery", "client_guess", "metrics_guess"}
+    assert all(limit.is_strict for limit in limits_of(make_settings()).values() if limit.protects is Protects.SECRETS)
+
+
+def test_the_page_about_limits_has_every_one_of_them(make_settings):
+    page = (Path(__file__).resolve().parents[3] / "docs/limits.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("| `")]
+    described = {row[0].strip("`"): row[-1] for row in rows if len(row) == 5}
+    assert described == {name: "strict" if limit.is_strict else "relaxed" for name, limit in limits_of(make_settings()).items()}
 
 
 def test_so_many_requests_are_accepted_and_no_more(limits_with):
@@ -134,6 +159,14 @@ def test_users_are_counted_by_themselves(limits_with):
     assert [spend(limits, subject=f"user:{name}") for name in ("a", "b", "a")] == [1, 1, 0]
 
 
+@pytest.mark.parametrize("word", ["user", "session", "client", "device", "all"])
+@pytest.mark.parametrize("ids", [("1", "2"), (":1", ":2"), ("a:b::1", "a:b::2"), ("00000000-0000", "00000000-0001")])
+def test_what_is_no_address_is_not_taken_for_one_whatever_its_id(limits_with, word, ids):
+    """As an address both would be in one network, and pay for each other."""
+    limits = limits_with(login_rate_limit="1/minute")
+    assert [spend(limits, subject=f"{word}:{each}") for each in ids] == [1, 1]
+
+
 @pytest.mark.parametrize("subject", ["", "unknown", "fe80::1%eth0", "a:b", "x" * 1000, "a/b", "\x00"])
 def test_a_subject_of_any_kind_is_counted_and_is_no_accident(limits_with, subject):
     assert spend(limits_with(login_rate_limit="2/minute"), times=5, subject=subject) == 2
@@ -142,7 +175,8 @@ def test_a_subject_of_any_kind_is_counted_and_is_no_accident(limits_with, subjec
 def test_a_crowd_gets_no_more_than_one_after_the_other(make_settings):
     """Sixteen threads on one budget; nobody's clock is moved."""
     app = Flask("crowd")
-    limits, accepted, barrier = Limits(app, make_settings(login_rate_limit="50/day")), [], threading.Barrier(16)
+    settings = make_settings(login_rate_limit="50/day")
+    limits, accepted, barrier = Limits(app, settings, fallback=None, metrics=metrics_of(settings)), [], threading.Barrier(16)
 
     def rush():
         barrier.wait()
@@ -160,30 +194,81 @@ def test_a_crowd_gets_no_more_than_one_after_the_other(make_settings):
 
 class TestWithoutItsStore:
     @pytest.fixture
-    def limits(self, limits_with, monkeypatch):
-        """Limits whose shared store can be taken away: `limits.store.is_away`."""
-        limits = limits_with(login_rate_limit="3/minute")
+    def limits(self, make_settings, moved, database, clock):
+        """Limits whose Redis can be taken away (`limits.store.is_away`), and then a database too (`limits.counters.is_away`)."""
+        app = Flask("fallback")
+        settings = make_settings(login_rate_limit="6/minute", refresh_rate_limit="12/minute", password_check_rate_limit="1/minute")
+        metrics, counters, seen = metrics_of(settings), DatabaseCounters(database=database, clock=clock), []
+        degradation = SimpleNamespace(look=lambda *, is_away: seen.append(is_away))
+        fallback = Fallback(settings, counters=counters, degradation=degradation, metrics=metrics)
+        store = SimpleNamespace(is_away=True, error=RedisAway())
+        limits = Limits(app, settings, store, fallback=fallback, metrics=metrics)
         shared = MovingWindowRateLimiter(ProcessStorage())
-        store = SimpleNamespace(is_away=True, asked=0, error=RedisAway())
 
         def hit(*args):
-            store.asked += 1
             if store.is_away:
                 raise store.error
             return shared.hit(*args)
 
-        fake = SimpleNamespace(hit=hit, get_window_stats=shared.get_window_stats)
-        monkeypatch.setattr(limits, "_limiter", SimpleNamespace(limiter=fake))
-        limits.store = store
-        return limits
+        limits._limiter = SimpleNamespace(limiter=SimpleNamespace(hit=hit, get_window_stats=shared.get_window_stats))
+        limits.store, limits.seen, limits.counters = store, seen, counters
+        with app.test_request_context():
+            yield limits
 
-    def test_each_process_counts_by_itself(self, limits):
+    def test_what_guards_guesses_is_counted_in_the_database_at_half_the_rate(self, limits, database):
         assert spend(limits, times=10) == 3
+        with database.reading() as connection:
+            ((key, attempts),) = connection.exec_driver_sql("SELECT key, attempts FROM throttles").all()
+        assert (key.rpartition(":")[0], attempts) == ("limit:login", 3)
 
-    def test_it_counts_again_when_it_is_back(self, limits):
-        spend(limits, times=3)
+    def test_everything_else_is_counted_in_the_process_at_half_the_rate(self, limits, database):
+        assert spend(limits, times=20, name="refresh") == 6
+        with database.reading() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM throttles").scalar_one() == 0
+
+    def test_one_request_is_always_let_through(self, limits):
+        assert spend(limits, times=5, name="password_check") == 1
+
+    @pytest.mark.parametrize(("workers", "share", "allowed"), [(1, 0.5, 30), (4, 0.5, 7), (4, 1, 15), (256, 0.5, 1), (2, 0.01, 1)])
+    def test_each_process_allows_its_part_of_the_rate(self, make_settings, workers, share, allowed):
+        settings = make_settings(web_concurrency=workers, limits_fallback_share=share)
+        fallback = Fallback(settings, counters=None, degradation=None, metrics=None)
+        assert fallback.rate_in_process(Rate(60, 60)) == Rate(allowed, 60)
+
+    @pytest.mark.parametrize(("name", "rate"), [("login", Rate(3, 60)), ("refresh", Rate(6, 60))])
+    def test_the_rate_that_is_in_force_is_what_is_told(self, limits, name, rate):
+        limits.spend(name, "192.0.2.1")
+        assert (g.spent.rate, g.spent.remaining) == (rate, rate.requests - 1)
+
+    def test_guesses_are_refused_where_they_can_be_counted_nowhere(self, limits, monkeypatch):
+        def away(*_):
+            raise Unavailable(retry_after=2)
+
+        monkeypatch.setattr(limits.counters, "_count", away)
+        with pytest.raises(Unavailable):
+            limits.spend("login", "192.0.2.1")
+        assert spend(limits, name="refresh") == 1
+
+    def test_it_is_counted_together_again_when_it_is_back(self, limits):
+        spend(limits, times=10)
         limits.store.is_away = False
-        assert spend(limits, times=5) == 3
+        assert spend(limits, times=10) == 6
+
+    def test_how_the_store_is_is_noticed_at_each_count(self, limits):
+        spend(limits)
+        limits.store.is_away = False
+        spend(limits)
+        assert limits.seen == [True, False]
+
+    def test_where_limits_are_kept_is_told_to_whoever_looks(self, limits, limits_with):
+        assert limits.look() is Kept.WITHOUT_REDIS
+        limits.store.is_away = False
+        assert limits.look() is Kept.SHARED
+        assert limits_with().look() is Kept.IN_PROCESS
+
+    def test_whoever_has_just_found_it_away_does_not_wait_for_it_again(self, limits):
+        limits.store.error = AssertionError("it was asked")
+        assert limits.spend("refresh", "session:1", alone=True).remaining == 5
 
     def test_a_defect_is_no_outage(self, limits):
         limits.store.error = TypeError()

@@ -329,6 +329,7 @@ def test_every_field_that_holds_a_secret_is_marked():
         "key_encryption_key",
         "password_pepper",
         "password_peppers_old",
+        "metrics_token",
         "smtp_url",
         "database_url",
         "redis_url",

@@ -4,6 +4,7 @@ from secureapi.auth.repository.clients import ClientRepository, find_secret_hash
 from secureapi.auth.repository.holders import find_holder
 from secureapi.auth.repository.keys import KeyRepository
 from secureapi.auth.repository.password_history import PasswordHistoryRepository
+from secureapi.auth.repository.past_sessions import look_back
 from secureapi.auth.repository.sessions import (
     ROTATE_AND_NOTE,
     STATE,
@@ -28,5 +29,6 @@ __all__ = [
     "find_presented",
     "find_secret_hash",
     "list_living",
+    "look_back",
     "rotate",
 ]

@@ -1,6 +1,17 @@
 """The endpoints of this room, a file for each group."""
 
-from secureapi.auth.routes import figures, for_services, password_check, sessions, signing_in
+from secureapi.auth.routes import figures, for_services, password_check, recovery, sessions, signing_in
 from secureapi.auth.routes.blueprints import administration, auth, my_credentials, people
 
-__all__ = ["administration", "auth", "figures", "for_services", "my_credentials", "password_check", "people", "sessions", "signing_in"]
+__all__ = [
+    "administration",
+    "auth",
+    "figures",
+    "for_services",
+    "my_credentials",
+    "password_check",
+    "people",
+    "recovery",
+    "sessions",
+    "signing_in",
+]

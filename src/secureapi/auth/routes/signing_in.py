@@ -6,13 +6,14 @@ from secureapi.auth.cookies import Cookies
 from secureapi.auth.door import Door
 from secureapi.auth.own_pages import OwnPages
 from secureapi.auth.routes.blueprints import auth, my_credentials
-from secureapi.auth.routes.delivery import forgotten_when_refused, handed_over, renewed
+from secureapi.auth.routes.delivery import forgotten_when_refused, handed_over, remembered, renewed
 from secureapi.auth.schemas.signing_in import (
     ChangePasswordRequest,
     FreshTokenResponse,
     LoggedOutResponse,
     LoginRequest,
     MessageResponse,
+    PasswordChangedResponse,
     ReauthenticateRequest,
     RefreshRequest,
     TokenPairResponse,
@@ -21,7 +22,7 @@ from secureapi.auth.service import Credentials, Reauthentication, Sessions, Sign
 from secureapi.core.api import accepts, returns
 from secureapi.core.requests import current_client
 from secureapi.core.services import service
-from secureapi.security.guard import or_by_refresh_cookie, public, recently_authenticated, signed_in
+from secureapi.security.guard import counted_by_device, or_by_refresh_cookie, public, recently_authenticated, signed_in
 from secureapi.security.identity import current_identity
 from secureapi.security.limits import limited
 
@@ -29,6 +30,7 @@ from secureapi.security.limits import limited
 @auth.post("/login")
 @public
 @limited("login")
+@counted_by_device
 @accepts(LoginRequest, form=True, example={"email": "john@example.com", "password": "Tall-Trees-42!"})
 @returns(TokenPairResponse)
 def log_in(credentials: dict[str, Any]) -> Any:
@@ -36,14 +38,24 @@ def log_in(credentials: dict[str, Any]) -> Any:
 
     Unknown, wrong, locked and disabled all get the same 401 `invalid_credentials`. With `"delivery": "cookie"`, for pages in a
     browser, the tokens come as cookies and the answer has a `csrf_token` in their place.
+
+    A program that signs in again and again keeps the `device_token` and brings it along as `X-Device-Token`, so that strangers who try
+    passwords cannot lock it out. Browsers have it as a cookie.
     """
     by_cookie = credentials["delivery"] == "cookie"
     if by_cookie:
         # Or another site could sign somebody in under the attacker's name, and wait for what he then enters.
         service(OwnPages).refuse_others()
     login = credentials.get("email") or credentials["username"]
-    pair = service(SignIn).log_in(login=login, password=credentials["password"], client=current_client())
-    return handed_over(pair, by_cookie=by_cookie)
+    door = service(Door)
+    signed_in_as = service(SignIn).log_in(
+        login=login,
+        password=credentials["password"],
+        device=door.device(),
+        count_as_stranger=door.count_as_stranger,
+        client=current_client(),
+    )
+    return handed_over(signed_in_as.pair, by_cookie=by_cookie, device_token=signed_in_as.device_token)
 
 
 @auth.post("/refresh")
@@ -71,7 +83,7 @@ def refresh(presented: dict[str, Any]) -> Any:
 def reauthenticate(proof: dict[str, Any]) -> Any:
     """Prove again who one is, and get an access token with which dangerous endpoints let one in (RFC 9470).
 
-    Wrong passwords count together with those at the sign-in.
+    Too many wrong passwords in a row end the session.
     """
     caller = current_identity()
     fresh = service(Reauthentication).prove_again(**proof, caller=caller, client=current_client())
@@ -109,8 +121,13 @@ def log_out_everywhere() -> Any:
 @signed_in
 @recently_authenticated
 @accepts(ChangePasswordRequest)
-@returns(MessageResponse)
+@returns(PasswordChangedResponse)
 def change_password(passwords: dict[str, Any]) -> Any:
-    """Change one's own password. Every other session ends."""
-    service(Credentials).change_password(**passwords, caller=current_identity(), client=current_client())
-    return {"message": "Password changed successfully"}
+    """Change one's own password. Every other session ends, and other devices are not known any more.
+
+    Too many wrong passwords in a row end this session too.
+    """
+    caller = current_identity()
+    device = service(Door).device()
+    device_token = service(Credentials).change_password(**passwords, device=device, caller=caller, client=current_client())
+    return {"message": "Password changed successfully"} | remembered(device_token, by_cookie=caller.comes_by_cookie)

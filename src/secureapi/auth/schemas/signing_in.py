@@ -7,6 +7,7 @@ from marshmallow import ValidationError, fields, validates_schema
 from secureapi.core.schemas import ANYTHING, Message, OneOf, Password, StrictSchema, Text
 
 _LOGIN_LENGTH = 320
+_DEVICE_TOKEN = "For the X-Device-Token header of later sign-ins, by which this device is known. It lets nobody in."  # noqa: S105 - says so
 
 
 class LoginRequest(StrictSchema):
@@ -40,6 +41,7 @@ class TokenPairResponse(StrictSchema):
     refresh_token = fields.String()
     refresh_expires_in = fields.Integer(required=True, metadata={"description": "Seconds."})
     csrf_token = fields.String(metadata={"description": "By cookie only: for the X-CSRF-Token header of every unsafe request."})
+    device_token = fields.String(metadata={"description": f"After signing in only. {_DEVICE_TOKEN}"})
 
 
 class RefreshRequest(StrictSchema):
@@ -73,6 +75,12 @@ class MessageResponse(StrictSchema):
     """A sentence."""
 
     message = fields.String(required=True)
+
+
+class PasswordChangedResponse(MessageResponse):
+    """A sentence; and for a device that was known, what it is known by from now on."""
+
+    device_token = fields.String(metadata={"description": _DEVICE_TOKEN})
 
 
 class LoggedOutResponse(MessageResponse):

@@ -2,17 +2,20 @@
 
 from secureapi.auth import events
 from secureapi.auth.callers import Callers
+from secureapi.auth.device_tokens import NOTHING, DeviceTokens, Presented
 from secureapi.auth.errors import PasswordChangedMeanwhile, WrongCurrentPassword
 from secureapi.auth.repository import SessionRepository
-from secureapi.auth.service.guesses import Guesses
+from secureapi.auth.service.lanes import Lanes
 from secureapi.auth.service.new_passwords import NewPasswords
-from secureapi.auth.service.sign_in import attempts_key
+from secureapi.auth.service.proofs import Proofs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
+from secureapi.core.identifiers import new_id
+from secureapi.core.outbox import Outbox
 from secureapi.core.requests import Client
 from secureapi.security.attempts import Attempts
 from secureapi.security.errors import WeakPassword
-from secureapi.security.events import ACCOUNT_LOCKED, ACCOUNT_UNLOCKED
+from secureapi.security.events import ACCOUNT_UNLOCKED
 from secureapi.security.identity import Identity
 from secureapi.security.passwords import PasswordHasher
 from secureapi.security.permissions import Role
@@ -35,68 +38,78 @@ class Credentials:
         database: Database,
         clock: Clock,
         trail: Trail,
+        outbox: Outbox,
         hasher: PasswordHasher,
-        guesses: Guesses,
+        proofs: Proofs,
         new_passwords: NewPasswords,
         attempts: Attempts,
+        lanes: Lanes,
+        device_tokens: DeviceTokens,
         callers: Callers,
     ) -> None:
         self._database = database
         self._clock = clock
         self._trail = trail
+        self._outbox = outbox
         self._hasher = hasher
-        self._guesses = guesses
+        self._proofs = proofs
         self._new_passwords = new_passwords
         self._attempts = attempts
+        self._lanes = lanes
+        self._device_tokens = device_tokens
         self._callers = callers
 
-    def change_password(self, *, current_password: str, new_password: str, caller: Identity, client: Client) -> None:
-        """Change one's own password; every other session ends.
+    def change_password(
+        self, *, current_password: str, new_password: str, device: Presented = NOTHING, caller: Identity, client: Client
+    ) -> str:
+        """Change one's own password; every other session ends, and no device is known any more.
 
-        Wrong attempts count together with those at the login: a stolen access token must not be a way to guess on.
+        But for the caller's own: if it was known, what it is to be known by from now on is the result; an empty text otherwise.
         Raises `WrongCurrentPassword`, `WeakPassword`.
         """
+        user = self._proofs.take(current_password, caller=caller, client=client, refusal=events.PASSWORD_CHANGE_REFUSED)
         with self._database.transaction(client) as session:
-            user = UserRepository(session).get(caller.user_id)
-            attempt = self._attempts.reserve(session, attempts_key(user.id))
-        is_right = self._guesses.is_right(current_password, user.password_hash, key=attempts_key(user.id), client=client)
-        if not is_right or not attempt.is_allowed:
-            reason = "wrong_password" if attempt.is_allowed else "locked"
-            self._remember_refusal(reason, user.id, caller, client, is_last=attempt.is_last)
-            raise WrongCurrentPassword
-        with self._database.transaction(client) as session:
-            self._attempts.clear(session, attempts_key(user.id))
+            self._proofs.accept(session, caller)
         try:
             self._new_passwords.refuse_unfit(user, new_password, present=current_password, client=client)
         except WeakPassword as weak:
             self._remember_refusal(weak.code, user.id, caller, client)
             raise
-        if not self._replace(user, self._hasher.hash(new_password), caller, client):
+        known_by = self._replace(user, self._hasher.hash(new_password), device, caller, client)
+        if known_by is None:
             self._remember_refusal("changed_meanwhile", user.id, caller, client)
             raise WrongCurrentPassword
         self._callers.user_changed(user.id)
+        return known_by
 
-    def _replace(self, known: User, password_hash: str, caller: Identity, client: Client) -> bool:
-        """Put the new hash in place and end the other sessions, unless it was changed, or the caller thrown out, while we hashed."""
+    def _replace(self, known: User, password_hash: str, device: Presented, caller: Identity, client: Client) -> str | None:
+        """Put the new hash in place and end the other sessions. What the device is known by; None where nothing was done.
+
+        That is when the password was changed, or the caller thrown out, while we hashed.
+        """
         now = self._clock.now()
         with self._database.transaction(client) as session:
             user = UserRepository(session).get(known.id, lock=True)
-            is_let_in = user.is_active and SessionRepository(session).find_living(caller.session_id, now=now) is not None
-            if not is_let_in or user.password_changed_at != known.password_changed_at:
-                return False
+            family = SessionRepository(session).find_living(caller.session_id, now=now) if user.is_active else None
+            if family is None or user.password_changed_at != known.password_changed_at or user.password_refused_since:
+                return None
+            is_known = device.find(user.id, since=user.devices_since) is not None
             self._new_passwords.put(session, user, password_hash, now=now)
+            user.devices_since = now
             ended = SessionRepository(session).end_all_of(user.id, reason="password_changed", now=now, except_id=caller.session_id)
             self._trail.record(session, events.PASSWORD_CHANGED, client=client, actor=caller, subject_id=user.id, ended=ended)
-        return True
+            self._outbox.add(session, "notice.password_changed", user_id=user.id, address=client.address)
+            if not is_known:
+                return ""
+            family.device_id = new_id()
+            return self._device_tokens.issue(user.id, family.device_id, since=now, beside=device)
 
-    def _remember_refusal(self, reason: str, user_id: str, caller: Identity, client: Client, *, is_last: bool = False) -> None:
+    def _remember_refusal(self, reason: str, user_id: str, caller: Identity, client: Client) -> None:
         with self._database.transaction(client) as session:
             self._trail.record(session, events.PASSWORD_CHANGE_REFUSED, client=client, actor=caller, subject_id=user_id, reason=reason)
-            if is_last:
-                self._trail.record(session, ACCOUNT_LOCKED, client=client, actor=caller, subject_id=user_id)
 
     def set_password(self, *, user_id: str, new_password: str, client: Client) -> None:
-        """Give an account a new password, as an administrator; all of its sessions end and its lock is lifted.
+        """Give an account a new password, as an administrator; all of its sessions end, its devices are forgotten, its locks lifted.
 
         Raises `WeakPassword`, and `PasswordChangedMeanwhile` when others do the same all the time.
         """
@@ -117,13 +130,15 @@ class Credentials:
             if self._new_passwords.has_history and user.password_hash != known.password_hash:
                 return False
             self._new_passwords.put(session, user, password_hash, now=now)
-            self._attempts.clear(session, attempts_key(user.id))
+            user.devices_since = now
+            self._attempts.clear_all(session, user.id)
             ended = SessionRepository(session).end_all_of(user.id, reason="password_set", now=now)
             self._trail.record(session, events.PASSWORD_SET, client=client, subject_id=user.id, ended=ended)
+            self._outbox.add(session, "notice.password_changed", user_id=user.id, address=client.address, by_administrator=True)
         return True
 
     def disable(self, *, user_id: str, client: Client) -> bool:
-        """Disable an account and end its sessions. Whether it was active. Raises `LastAdministrator`."""
+        """Disable an account, end its sessions and forget its devices. Whether it was active. Raises `LastAdministrator`."""
         return self._switch(user_id, Status.DISABLED, client)
 
     def enable(self, *, user_id: str, client: Client) -> bool:
@@ -131,18 +146,18 @@ class Credentials:
         return self._switch(user_id, Status.ACTIVE, client)
 
     def unlock(self, *, user_id: str, client: Client) -> bool:
-        """Forget the wrong attempts of an account. Whether there were any."""
+        """Forget the wrong attempts of an account, in every lane. Whether there were any."""
         with self._database.transaction(client) as session:
             UserRepository(session).get(user_id)
-            was_locked = self._attempts.clear(session, attempts_key(user_id))
+            was_locked = self._attempts.clear_all(session, user_id)
             if was_locked:
                 self._trail.record(session, ACCOUNT_UNLOCKED, client=client, subject_id=user_id)
         return was_locked
 
     def is_locked(self, *, user_id: str) -> bool:
-        """Whether an account takes no password just now."""
+        """Whether an account takes no password of strangers just now. Devices and addresses that it knows have locks of their own."""
         with self._database.transaction() as session:
-            return self._attempts.is_locked(session, attempts_key(user_id))
+            return self._attempts.is_locked(session, self._lanes.strangers_of(user_id))
 
     def _switch(self, user_id: str, status: Status, client: Client) -> bool:
         now = self._clock.now()
@@ -156,6 +171,7 @@ class Credentials:
                 happened = user_events.ENABLED if status is Status.ACTIVE else user_events.DISABLED
                 self._trail.record(session, happened, client=client, subject_id=user_id)
             if status is Status.DISABLED:
+                user.devices_since = now
                 SessionRepository(session).end_all_of(user_id, reason="disabled", now=now)
         self._callers.user_changed(user_id)
         return is_new

@@ -3,7 +3,7 @@
 A use case leaves a note in its own transaction, one row and no more, and the worker makes a message of it: so no request takes longer
 because there is an account to tell about, and a message that cannot be written holds up nobody who signs in.
 
-Each message has a link "this was not me" (`not_me`), which ends all sessions and asks for a new password.
+Each message has a link "this was not me" (`not_me`), which ends all sessions and asks for a new password: see `disowning.py`.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,12 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from secureapi.auth import events
+from secureapi.auth.recipients import Recipients
+from secureapi.auth.service.mail_budget import MailBudget
 from secureapi.core.clock import rfc3339
 from secureapi.core.delivery import Handler
 from secureapi.core.outbox import Note, Outbox
-from secureapi.core.requests import Client
-from secureapi.security.attempts import Attempts
 from secureapi.security.links import OneTimeLinks, Purpose
-from secureapi.security.trail import Trail
 from secureapi.settings import Settings
 from secureapi.users.errors import NoSuchUser
 from secureapi.users.repository import UserRepository
@@ -45,6 +43,9 @@ NOTICES: Mapping[str, Notice] = {
     "notice.refresh_reused": Notice("mail.refresh_reused", _NOT_ME),
     "notice.new_device": Notice("mail.new_device", _NOT_ME),
     "notice.password_changed": Notice("mail.password_changed", _NOT_ME),
+    "notice.password_reset": Notice("mail.password_reset", _NOT_ME),
+    "notice.email_change": Notice("mail.email_change", _NOT_ME),
+    "notice.email_changed": Notice("mail.email_changed", _NOT_ME),
     "notice.locked": Notice("mail.locked", _NOT_ME | {"unlock": Purpose.UNLOCK}, is_bounded=True),
     "notice.guesses": Notice("mail.guesses", _NOT_ME),
 }
@@ -54,12 +55,12 @@ NOTICES: Mapping[str, Notice] = {
 class Notices:
     """Makes messages of notes, in the transaction of whoever delivers."""
 
-    def __init__(self, *, settings: Settings, outbox: Outbox, links: OneTimeLinks, budget: Attempts, trail: Trail) -> None:
+    def __init__(self, *, settings: Settings, outbox: Outbox, links: OneTimeLinks, recipients: Recipients, budget: MailBudget) -> None:
         self._lifetime = timedelta(days=settings.notice_link_days)
         self._outbox = outbox
         self._links = links
+        self._recipients = recipients
         self._budget = budget
-        self._trail = trail
 
     @property
     def handlers(self) -> dict[str, Handler]:
@@ -67,20 +68,23 @@ class Notices:
         return dict.fromkeys(NOTICES, self.write)
 
     def write(self, session: Session, note: Note) -> None:
-        """Note the message, with fresh links. Nothing when the account is gone, or was told often enough."""
+        """Note the message, with fresh links. Nothing when the account is gone, or was told often enough.
+
+        It goes to the address that the note has, as `sealed_to`, or to the one that the account has now: not to the one that a thief
+        may put in its place before a slow mail server has taken it.
+        """
         notice = NOTICES[note.topic]
         try:
             user = UserRepository(session).get(note.user_id or "")
         except NoSuchUser:
             return
-        if notice.is_bounded and not self._budget.reserve(session, f"{notice.message}:{user.id}").is_allowed:
-            client = Client("", "outbox", note.id)
-            self._trail.record(session, events.MAIL_WITHHELD, client=client, subject_id=user.id, topic=notice.message)
+        if notice.is_bounded and not self._budget.allows(session, note, topic=notice.message, whom=user.id, user_id=user.id):
             return
-        # Whoever reads at the former address may have the account back there: see Recovery.
-        former = {"former_email": note.details["sealed_to"]} if "sealed_to" in note.details else {}
+        sealed_to = note.details.get("sealed_to") or self._recipients.seal(user.email)
+        # A link remembers whom it was sent to: should the account have another address by the time it is followed, this one comes back.
         links = {
-            name: (purpose.value, self._links.issue(session, purpose, user_id=user.id, lifetime=self._lifetime, **former))
+            name: (purpose.value, self._links.issue(session, purpose, user_id=user.id, lifetime=self._lifetime, sealed_to=sealed_to))
             for name, purpose in notice.links.items()
         }
-        self._outbox.add(session, notice.message, user_id=user.id, **note.details, links=links, happened_at=rfc3339(note.created_at))
+        details = note.details | {"sealed_to": sealed_to, "links": links, "happened_at": rfc3339(note.created_at)}
+        self._outbox.add(session, notice.message, user_id=user.id, **details)

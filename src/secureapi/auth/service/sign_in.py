@@ -1,18 +1,25 @@
 """Signing in with a password."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
 from sqlalchemy.orm import Session
 
 from secureapi.auth import events
 from secureapi.auth.callers import Callers
+from secureapi.auth.device_tokens import NOTHING, DeviceTokens, Presented
+from secureapi.auth.devices import device_of
 from secureapi.auth.errors import InvalidCredentials
 from secureapi.auth.models import UserSession
 from secureapi.auth.refresh_tokens import RefreshTokens
 from secureapi.auth.repository import SessionRepository
 from secureapi.auth.service.guesses import Guesses
+from secureapi.auth.service.lanes import Lane, Lanes
 from secureapi.auth.service.token_pair import TokenPair, TokenPairs
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.identifiers import new_id
+from secureapi.core.outbox import Outbox
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
 from secureapi.security.attempts import Attempt, Attempts
@@ -24,15 +31,32 @@ from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
 from secureapi.users.rules import canonical_login
 
-__all__ = ["SignIn", "TokenPair"]
+__all__ = ["SignIn", "SignedIn", "TokenPair"]
 
 BY_PASSWORD = "pwd"  # noqa: S105 - the name of a method
 """The `amr` value of a password (RFC 8176)."""
 
 
-def attempts_key(user_id: str) -> str:
-    """Under which the wrong passwords of an account are counted, wherever they are tried."""
-    return f"password:{user_id}"
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What somebody gets who has signed in."""
+
+    pair: TokenPair
+    device_token: str = field(repr=False)
+    """By which his device is known from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Try:
+    """One attempt, and what we know about whoever makes it."""
+
+    user: User | None
+    typed: str
+    """A keyed hash of the name that was typed."""
+    lane: Lane
+    attempt: Attempt
+    device: Presented
+    client: Client
 
 
 class SignIn:
@@ -45,10 +69,13 @@ class SignIn:
         database: Database,
         clock: Clock,
         trail: Trail,
+        outbox: Outbox,
         secret_box: SecretBox,
         hasher: PasswordHasher,
         guesses: Guesses,
         attempts: Attempts,
+        lanes: Lanes,
+        device_tokens: DeviceTokens,
         refresh_tokens: RefreshTokens,
         token_pairs: TokenPairs,
         callers: Callers,
@@ -57,35 +84,55 @@ class SignIn:
         self._database = database
         self._clock = clock
         self._trail = trail
+        self._outbox = outbox
         self._secrets = secret_box
         self._hasher = hasher
         self._guesses = guesses
         self._attempts = attempts
+        self._lanes = lanes
+        self._device_tokens = device_tokens
         self._refresh_tokens = refresh_tokens
         self._token_pairs = token_pairs
         self._callers = callers
 
-    def log_in(self, *, login: str, password: str, client: Client) -> TokenPair:
+    def log_in(
+        self, *, login: str, password: str, device: Presented = NOTHING, count_as_stranger: Callable[[], None], client: Client
+    ) -> SignedIn:
         """Open a session with a username or an email address and a password.
 
-        Raises `InvalidCredentials`, one answer for unknown, wrong, locked and disabled alike, after the same work: an attempt is
-        reserved, a password is hashed, an event is kept. No connection is held while the password is hashed.
+        `device` is what came along to know the device by. `count_as_stranger` counts the request for its address and raises when that
+        is too much: it is called when the device is one of ours, but not of the account that is named, whether or not there is one.
+
+        Raises `InvalidCredentials`, one answer for unknown, wrong, locked, disabled and refused alike, after the same work: an attempt
+        is reserved, a password is hashed, an event is kept. No connection is held while somebody waits or a password is hashed.
         """
-        canonical = canonical_login(login)
+        tried = self._reserve(canonical_login(login), device, count_as_stranger, client)
+        user = tried.user
+        stored = user.password_hash if user else None
+        is_right = self._guesses.is_right(password, stored, attempt=tried.attempt, key=tried.lane.key, client=client)
+        reason = _refused_for(user, tried.attempt, is_right=is_right)
+        if user is None or reason:
+            self._remember_refusal(tried, reason)
+            raise InvalidCredentials
+        return self._open(user, tried, self._hasher.rehashed(password, user.password_hash))
+
+    def _reserve(self, canonical: str, device: Presented, count_as_stranger: Callable[[], None], client: Client) -> _Try:
         typed = self._secrets.fingerprint("login", canonical)
         with self._database.transaction(client) as session:
             user = UserRepository(session).find_by_login(canonical)
-            key = attempts_key(user.id if user else typed[:32])
-            attempt = self._attempts.reserve(session, key)
-        is_right = self._guesses.is_right(password, user.password_hash if user else None, key=key, client=client)
-        if user is None or not is_right or not attempt.is_allowed or not user.is_active:
-            self._remember_refusal(user, typed, attempt, is_right=is_right, client=client)
-            raise InvalidCredentials
-        new_hash = self._hasher.rehashed(password, user.password_hash)
-        return self._open(user, new_hash, client=client)
+            lane = self._lanes.choose(session, user, typed, presented=device, client=client)
+            is_counted = device.device_id is None or (lane.token is not None and lane.token.device_id == device.device_id)
+            if is_counted:
+                attempt = self._attempts.reserve(session, lane.key, user_id=user.id if user else None)
+        if not is_counted:
+            # Outside of the transaction: the counter may be on another machine.
+            count_as_stranger()
+            with self._database.transaction(client) as session:
+                attempt = self._attempts.reserve(session, lane.key, user_id=user.id if user else None)
+        return _Try(user, typed, lane, attempt, device, client)
 
-    def _open(self, user: User, new_hash: str | None, *, client: Client) -> TokenPair:
-        now = self._clock.now()
+    def _open(self, user: User, tried: _Try, new_hash: str | None) -> SignedIn:
+        now, client = self._clock.now(), tried.client
         token = self._refresh_tokens.first(new_id())
         opened = UserSession(
             id=token.session_id,
@@ -101,20 +148,24 @@ class SignIn:
             address=client.address,
             user_agent=client.user_agent,
         )
+        # Before the transaction: the first look at an agent takes a while.
+        new_device = "" if tried.lane.is_known or tried.lane.is_first_sign_in else device_of(client.user_agent)
         displaced: list[str] = []
+        device_token = ""
         with self._database.transaction(client) as session:
             # Locked and looked at again: the account may have been disabled, or its password changed, while we hashed.
             present = UserRepository(session).get(user.id, lock=True)
-            is_unchanged = present.is_active and present.password_changed_at == user.password_changed_at
+            is_unchanged = _is_open(present) and present.password_changed_at == user.password_changed_at
             if is_unchanged:
-                self._attempts.clear(session, attempts_key(user.id))
-                displaced = SessionRepository(session).make_room(user.id, most=self._settings.max_sessions_per_user, now=now)
+                self._attempts.clear(session, tried.lane.key)
+                displaced = self._make_room(session, user.id, client)
+                device_token = self._know_device(opened, present, tried.device)
                 SessionRepository(session).add(opened)
-                for session_id in displaced:
-                    self._trail.record(session, events.SESSION_DISPLACED, client=client, subject_id=user.id, session_id=session_id)
                 self._trail.record(
                     session, events.LOGGED_IN, client=client, actor=user.id, subject_id=user.id, session_id=opened.id, methods=[BY_PASSWORD]
                 )
+                if new_device:
+                    self._outbox.add(session, "notice.new_device", user_id=user.id, address=client.address, device=new_device)
                 if new_hash and present.password_hash == user.password_hash:
                     present.password_hash = new_hash
                     self._trail.record(session, events.PASSWORD_REHASHED, client=client, subject_id=user.id)
@@ -126,26 +177,50 @@ class SignIn:
         if displaced:
             # One mark, however many they are: while Redis is away each one holds the answer.
             self._callers.user_changed(user.id)
-        return self._token_pairs.of(opened, user_id=user.id, role=role, token=token)
+        return SignedIn(self._token_pairs.of(opened, user_id=user.id, role=role, token=token), device_token)
 
-    def _remember_refusal(self, user: User | None, typed: str, attempt: Attempt, *, is_right: bool, client: Client) -> None:
-        reason = _reason(user, attempt, is_right=is_right)
-        with self._database.transaction(client) as session:
-            details = {"reason": reason} if user else {"reason": reason, "login": typed}
-            self._trail.record(session, events.LOGIN_REFUSED, client=client, subject_id=user.id if user else None, **details)
+    def _make_room(self, session: Session, user_id: str, client: Client) -> list[str]:
+        displaced = SessionRepository(session).make_room(user_id, most=self._settings.max_sessions_per_user, now=self._clock.now())
+        for session_id in displaced:
+            self._trail.record(session, events.SESSION_DISPLACED, client=client, subject_id=user_id, session_id=session_id)
+        return displaced
+
+    def _know_device(self, opened: UserSession, user: User, device: Presented) -> str:
+        """Note which device it is. What it is known by from now on."""
+        opened.device_id = self._device_tokens.device_for(user.id, device, since=user.devices_since)
+        return self._device_tokens.issue(user.id, opened.device_id, since=user.devices_since, beside=device)
+
+    def _remember_refusal(self, tried: _Try, reason: str) -> None:
+        user, attempt = tried.user, tried.attempt
+        with self._database.transaction(tried.client) as session:
+            details = {"reason": reason} if user else {"reason": reason, "login": tried.typed}
+            self._trail.record(session, events.LOGIN_REFUSED, client=tried.client, subject_id=user.id if user else None, **details)
             if attempt.number == 1:
                 self._attempts.sweep(session)
             if attempt.is_last and reason != "disabled":
-                self._lock_fell(session, user, typed, client)
+                self._lock_fell(session, tried)
 
-    def _lock_fell(self, session: Session, user: User | None, typed: str, client: Client) -> None:
-        details = {} if user else {"login": typed}
+    def _lock_fell(self, session: Session, tried: _Try) -> None:
+        user, client, lane = tried.user, tried.client, tried.lane.kind
+        details = {"lane": lane} if user else {"lane": lane, "login": tried.typed}
         self._trail.record(session, ACCOUNT_LOCKED, client=client, subject_id=user.id if user else None, **details)
+        if user and user.is_active:
+            self._outbox.add(session, "notice.locked", user_id=user.id, address=client.address, lane=lane)
 
 
-def _reason(user: User | None, attempt: Attempt, *, is_right: bool) -> str:
+def _refused_for(user: User | None, attempt: Attempt, *, is_right: bool) -> str:
+    """Why nobody is let in; nothing where somebody is."""
     if user is None:
         return "unknown"
     if not attempt.is_allowed:
         return "locked"
-    return "disabled" if is_right else "wrong_password"
+    if not is_right:
+        return "wrong_password"
+    if _is_open(user):
+        return ""
+    return "password_refused" if user.is_active else "disabled"
+
+
+def _is_open(user: User) -> bool:
+    """Whether the right password opens this account."""
+    return user.is_active and user.password_refused_since is None

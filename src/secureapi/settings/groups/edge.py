@@ -37,7 +37,7 @@ class Edge:
         ("GET", "POST", "PUT", "PATCH", "DELETE"), "Methods those pages may use.", group="Edge", parse=values.words
     )
     cors_allow_headers: tuple[str, ...] = setting(
-        ("Authorization", "Content-Type", "X-Request-ID", "Idempotency-Key", "X-CSRF-Token"),
+        ("Authorization", "Content-Type", "X-Request-ID", "Idempotency-Key", "X-CSRF-Token", "X-Device-Token"),
         "Request headers those pages may send.",
         group="Edge",
         parse=values.words,

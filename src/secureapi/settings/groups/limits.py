@@ -49,4 +49,12 @@ class Limits:
         group="Limits",
         parse=values.rate,
     )
+    limits_fallback_share: float = setting(
+        0.5,
+        "While Redis is away each process counts by itself what guards neither guesses nor mail: it allows the rate, divided by "
+        "WEB_CONCURRENCY, times this. Smaller for more hosts.",
+        group="Limits",
+        least=0.01,
+        most=1,
+    )
     max_body_bytes: int = setting(1024 * 1024, "The largest request body, in bytes. More is answered with 413.", group="Limits", least=1024)

@@ -39,6 +39,12 @@ class Secrets:
         group="Secrets",
         secret=True,
     )
+    metrics_token: str = setting(
+        "",
+        "The bearer token with which `/metrics` is read, at least 32 characters. Empty: nothing is counted for it, and it answers 404.",
+        group="Secrets",
+        secret=True,
+    )
     password_peppers_old: tuple[str, ...] = setting(
         (),
         "Former values of PASSWORD_PEPPER, separated by commas. Passwords hashed with one of them stay good, and each is hashed with the "

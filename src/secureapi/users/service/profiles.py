@@ -5,10 +5,12 @@ from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.errors import Refusal, Unauthenticated, Unavailable
+from secureapi.core.outbox import Outbox
 from secureapi.core.pages import Page
 from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
@@ -18,17 +20,25 @@ from secureapi.users import events
 from secureapi.users.errors import NoSuchUser, ProfileRefused
 from secureapi.users.models import User
 from secureapi.users.names import canonical_or_refused, refuse_reserved
-from secureapi.users.repository import PERSON_BY_ID, UserRepository, find_person, list_people
+from secureapi.users.repository import PERSON_BY_ID, UserRepository, find_own, find_person, list_people
 from secureapi.users.rules import canonical_email, canonical_text
+
+CONFIRMATION = "request.confirmation"
+"""The topic of the note about an account that shall have another address."""
+_NOTICE = "notice.email_change"
+IsGoing = Callable[[Session, Identity], bool]
+"""Whether the session of a caller is still going on, and will be until this transaction ends. Which room has sessions is not known here."""
 
 
 class Profiles:
     """Looking at accounts, and changing one's own."""
 
-    def __init__(self, *, database: Database, clock: Clock, trail: Trail) -> None:
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail, outbox: Outbox, is_going: IsGoing) -> None:
         self._database = database
         self._clock = clock
         self._trail = trail
+        self._outbox = outbox
+        self._is_going = is_going
 
     def mine(self, *, caller: Identity) -> Any:
         """The caller's own account: a row of `PERSON`."""
@@ -40,10 +50,11 @@ class Profiles:
     def change_mine(
         self, *, changes: Mapping[str, Any], require_recent: Callable[[Identity], None], caller: Identity, client: Client
     ) -> Row[Any]:
-        """Change the fields that are given and leave the others. Raises `Invalid`, and `ProfileRefused` when a name is taken.
+        """Change the fields that are given and leave the others. Raises `Invalid`, and `ProfileRefused` when a username is taken.
 
-        `require_recent` raises for a caller who proved too long ago who he is. It is asked before another address takes the place of
-        the present one: whoever has the address can soon have the account.
+        Another address is not that of the account before whoever reads there has confirmed it; whether somebody has it already is not
+        told. `require_recent` raises for a caller who proved too long ago who he is. It is asked before another address is taken down:
+        whoever has the address can soon have the account.
         """
         try:
             return self._change(changes, require_recent, caller, client)
@@ -65,25 +76,41 @@ class Profiles:
         try:
             with self._database.transaction(client) as session:
                 user = UserRepository(session).get(caller.user_id, lock=True)
-                if not user.is_active:
-                    # While this request waited for the row.
+                if not user.is_active or not self._is_going(session, caller):
+                    # Thrown out while this request waited for the row.
                     raise Unauthenticated
                 if changes.get("email", user.email) != user.email:
                     require_recent(caller)
+                if "email" in changes:
+                    self._take_address(session, user, changes["email"], caller, client)
                 changed = _apply(user, changes)
                 if changed:
                     user.updated_at = self._clock.now()
                     self._trail.record(
                         session, events.PROFILE_CHANGED, client=client, actor=caller, subject_id=user.id, fields=sorted(changed)
                     )
-                if "email" in changed:
-                    self._trail.record(session, events.EMAIL_CHANGED, client=client, actor=caller, subject_id=user.id)
                 session.flush()
-                person = find_person(session.connection(), user.id)
+                person = find_own(session.connection(), user.id)
         except IntegrityError:
             raise ProfileRefused from None
         assert person is not None  # noqa: S101 - it was locked above
         return person
+
+    def _take_address(self, session: Session, user: User, email: str, caller: Identity, client: Client) -> None:
+        """Take down another address until it is confirmed; the present one, in any spelling, is nothing to wait for."""
+        canonical = canonical_email(email)
+        if canonical != user.email_canonical:
+            user.pending_email = email
+            self._outbox.add(session, CONFIRMATION, user_id=user.id)
+            self._outbox.add(session, _NOTICE, user_id=user.id, address=client.address)
+            self._trail.record(session, events.EMAIL_CHANGE_REQUESTED, client=client, actor=caller, subject_id=user.id)
+            return
+        if user.pending_email is not None:
+            user.pending_email = None
+            self._trail.record(session, events.EMAIL_CHANGE_CANCELLED, client=client, actor=caller, subject_id=user.id)
+        if email != user.email:
+            user.email, user.updated_at = email, self._clock.now()
+            self._trail.record(session, events.EMAIL_CHANGED, client=client, actor=caller, subject_id=user.id)
 
     def of(self, *, user_id: str, caller: Identity, client: Client) -> Any:
         """Somebody's account, for those who may read accounts, or one's own.
@@ -112,15 +139,10 @@ class Profiles:
 
 
 def _apply(user: User, changes: Mapping[str, Any]) -> set[str]:
-    """Set what differs; the names of the fields that did."""
-    changed = {name for name, value in changes.items() if getattr(user, name) != value}
+    """Set what differs, except the address; the names of the fields that did."""
+    changed = {name for name, value in changes.items() if name != "email" and getattr(user, name) != value}
     for name in changed:
         setattr(user, name, changes[name])
     if "username" in changed:
         user.username_canonical = canonical_text(user.username)
-    if "email" in changed:
-        canonical = canonical_email(user.email)
-        if canonical != user.email_canonical:
-            user.email_verified_at = None
-        user.email_canonical = canonical
     return changed

@@ -1,0 +1,95 @@
+"""The link that says `this was not me`: the owner of an account tells us that somebody else is in it.
+
+Every message about an account has such a link. It throws everybody out, the owner too, and the password is worth nothing until there
+is another one: whoever is in there knows it.
+"""
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from secureapi.auth import events
+from secureapi.auth.callers import Callers
+from secureapi.auth.recipients import Recipients
+from secureapi.auth.repository import SessionRepository
+from secureapi.auth.service.followed_links import FollowedLinks
+from secureapi.auth.service.requested_mail import RequestedMail
+from secureapi.core.clock import Clock
+from secureapi.core.database import Database
+from secureapi.core.requests import Client
+from secureapi.security.links import Link, OneTimeLinks, Purpose
+from secureapi.security.trail import Trail
+from secureapi.users import events as user_events
+from secureapi.users.models import User
+from secureapi.users.rules import canonical_email
+
+
+class Disowning:
+    """For those who get a message about something that they have not done."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        trail: Trail,
+        links: OneTimeLinks,
+        followed: FollowedLinks,
+        recipients: Recipients,
+        requested_mail: RequestedMail,
+        callers: Callers,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._trail = trail
+        self._links = links
+        self._followed = followed
+        self._recipients = recipients
+        self._requested_mail = requested_mail
+        self._callers = callers
+
+    def disown(self, *, token: str, client: Client) -> None:
+        """End every session, refuse the password from now on, and send a link for another one to the address of this link.
+
+        If the account has another address by now, it gets this one back, unless somebody else has it. A disabled account is told
+        nothing. When this returns, no token of the account is accepted anywhere. Raises `LinkRefused`.
+        """
+        now = self._clock.now()
+        with self._followed.remembered(Purpose.NOT_ME, client), self._database.transaction(client) as session:
+            link, user = self._followed.take(session, Purpose.NOT_ME, token)
+            ended = SessionRepository(session).end_all_of(user.id, reason="disowned", now=now)
+            user.password_refused_since = user.devices_since = user.updated_at = now
+            user.pending_email = None
+            # Whoever was in there may have asked for these himself.
+            self._links.withdraw(session, user.id, Purpose.RESET_PASSWORD, Purpose.CONFIRM_EMAIL, Purpose.UNLOCK)
+            address = self._recipients.unseal(link.details["sealed_to"])
+            if address:
+                self._give_back(session, user, link, address, client)
+            self._trail.record(session, events.DISOWNED, client=client, subject_id=user.id, ended=ended)
+            if user.is_active:
+                self._requested_mail.send_reset(session, user, sealed_to=link.details["sealed_to"] if address else None)
+        self._callers.user_changed(user.id)
+
+    def _give_back(self, session: Session, user: User, link: Link, address: str, client: Client) -> None:
+        """The account gets the address that the link was sent to. Links that were sent elsewhere later are worth nothing then.
+
+        Not the earlier ones: a thief who has put two addresses of his own in the place of the owner's, one after the other, must not be
+        able to shut out the owner with the first of them.
+        """
+        canonical = canonical_email(address)
+        if canonical == user.email_canonical:
+            return
+        later = [other.id for other in self._links.list_open(session, user.id, Purpose.NOT_ME) if self._is_later(other, link, canonical)]
+        self._links.close(session, later)
+        try:
+            with session.begin_nested():
+                user.email, user.email_canonical, user.email_verified_at = address, canonical, self._clock.now()
+                session.flush()
+        except IntegrityError:
+            # Somebody else has it by now. The link for a new password goes there all the same.
+            self._trail.record(session, user_events.EMAIL_NOT_RESTORED, client=client, subject_id=user.id)
+        else:
+            self._trail.record(session, user_events.EMAIL_RESTORED, client=client, subject_id=user.id)
+
+    def _is_later(self, other: Link, link: Link, canonical: str) -> bool:
+        address = self._recipients.unseal(other.details["sealed_to"])
+        return other.created_at >= link.created_at and (address is None or canonical_email(address) != canonical)

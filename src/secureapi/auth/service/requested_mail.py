@@ -1,0 +1,159 @@
+"""Messages that somebody asks for: a new password, and addresses to be confirmed.
+
+A request leaves a note, one row, whoever it is about. What depends on there being an account is done here, by whoever delivers: so
+neither the answer nor its time can tell. A message goes to an address that an account has, never to the spelling that somebody typed:
+two addresses that fold to the same one may have two owners.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from secureapi.auth.recipients import Recipients
+from secureapi.auth.service.mail_budget import MailBudget
+from secureapi.core.clock import Clock, rfc3339
+from secureapi.core.delivery import Handler
+from secureapi.core.outbox import Note, Outbox
+from secureapi.core.secret_values import SecretBox
+from secureapi.security.links import Link, OneTimeLinks, Purpose
+from secureapi.settings import Settings
+from secureapi.users.errors import NoSuchUser
+from secureapi.users.models import User
+from secureapi.users.repository import UserRepository
+from secureapi.users.rules import canonical_email
+from secureapi.users.service.profiles import CONFIRMATION
+from secureapi.users.service.registration import REGISTRATION, VERIFICATION, address_hash
+
+RESET = "request.reset"
+"""The topic of the note about a lost password."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of message."""
+
+    topic: str
+    link: str
+    """What the templates call the link."""
+    purpose: Purpose
+
+
+_RESET = _Kind("mail.reset", "reset", Purpose.RESET_PASSWORD)
+_VERIFY = _Kind("mail.verify_email", "verify", Purpose.VERIFY_EMAIL)
+_CONFIRM = _Kind("mail.confirm_email", "confirm", Purpose.CONFIRM_EMAIL)
+
+
+class RequestedMail:
+    """Makes messages of notes, in the transaction of whoever delivers.
+
+    A note is about `user_id`, or about whoever has the address that it keeps sealed as `typed`.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        clock: Clock,
+        outbox: Outbox,
+        links: OneTimeLinks,
+        recipients: Recipients,
+        budget: MailBudget,
+        secret_box: SecretBox,
+    ) -> None:
+        self._reset_lifetime = timedelta(minutes=settings.reset_link_minutes)
+        self._verification_lifetime = timedelta(hours=settings.verification_link_hours)
+        self._registers_later = settings.email_verification == "required"
+        self._clock = clock
+        self._outbox = outbox
+        self._links = links
+        self._recipients = recipients
+        self._budget = budget
+        self._secrets = secret_box
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """Who does what, for `Delivery`."""
+        return {RESET: self._on_reset, VERIFICATION: self._on_verification, CONFIRMATION: self._on_confirmation}
+
+    def send_reset(self, session: Session, user: User, *, sealed_to: str | None = None) -> None:
+        """Note a message with a link that sets a new password, in the place of earlier ones. The account's row is locked.
+
+        It goes to `sealed_to`, an address for which somebody has shown that he reads there, or else to the account's.
+        """
+        sealed_to = sealed_to or self._recipients.seal(user.email)
+        address = self.hash_of(self._recipients.unseal(sealed_to) or "")
+        self._note(session, _RESET, user, sealed_to=sealed_to, address=address, lifetime=self._reset_lifetime)
+
+    def is_meant(self, link: Link, user: User) -> bool:
+        """Whether a link still is for this account as it is: in use, and neither thrown out nor given another password since."""
+        return user.is_active and link.details["state"] == _state_of(user)
+
+    def hash_of(self, address: str) -> str:
+        """What a link has in the place of an address, so that it can be told whether the account still has it."""
+        try:
+            return address_hash(self._secrets, canonical_email(address))
+        except ValueError:
+            return ""
+
+    def _on_reset(self, session: Session, note: Note) -> None:
+        user = self._owner(session, note)
+        if user and user.is_active and self._budget.allows(session, note, topic=_RESET.topic, whom=user.id, user_id=user.id):
+            self.send_reset(session, user)
+
+    def _on_verification(self, session: Session, note: Note) -> None:
+        user = self._owner(session, note)
+        if user is None:
+            if self._registers_later and "typed" in note.details:
+                # There may be an account by that address as soon as somebody confirms it.
+                self._outbox.add(session, REGISTRATION, user_id=None, sealed_to=note.details["typed"])
+            return
+        whom = self.hash_of(user.email)
+        if user.is_email_verified or not user.is_active:
+            return
+        if self._budget.allows(session, note, topic=_VERIFY.topic, whom=whom, user_id=user.id):
+            sealed_to = self._recipients.seal(user.email)
+            self._note(session, _VERIFY, user, sealed_to=sealed_to, address=whom, lifetime=self._verification_lifetime)
+
+    def _on_confirmation(self, session: Session, note: Note) -> None:
+        user = self._owner(session, note)
+        if user is None or user.pending_email is None or not user.is_active:
+            return
+        if user.devices_since and note.created_at <= user.devices_since:
+            # Whoever asked for it has been thrown out since.
+            return
+        # An address that is taken gets nothing: whoever asks for it learns nothing, and its owner has nothing to do.
+        if UserRepository(session).find_by_login(canonical_email(user.pending_email)):
+            return
+        whom = self.hash_of(user.pending_email)
+        # By the address, whoever asks: otherwise somebody could open ten accounts and have all of them want the same one.
+        if self._budget.allows(session, note, topic=_CONFIRM.topic, whom=whom, user_id=user.id):
+            sealed_to = self._recipients.seal(user.pending_email)
+            self._note(session, _CONFIRM, user, sealed_to=sealed_to, address=whom, lifetime=self._verification_lifetime)
+
+    def _owner(self, session: Session, note: Note) -> User | None:
+        """The account that a note is about, locked: what makes a link void cannot pass by one that is just being made."""
+        users = UserRepository(session)
+        if note.user_id:
+            try:
+                return users.get(note.user_id, lock=True)
+            except NoSuchUser:
+                return None
+        typed = self._recipients.unseal(note.details.get("typed", ""))
+        try:
+            return users.find_by_login(canonical_email(typed or ""), lock=True)
+        except ValueError:
+            return None
+
+    def _note(self, session: Session, kind: _Kind, user: User, *, sealed_to: str, address: str, lifetime: timedelta) -> None:
+        """Note the message with a link, which takes the place of earlier ones. `address` is the keyed hash of what `sealed_to` hides."""
+        self._links.withdraw(session, user.id, kind.purpose)
+        link_id = self._links.issue(session, kind.purpose, user_id=user.id, lifetime=lifetime, address=address, state=_state_of(user))
+        until = rfc3339(self._clock.now() + lifetime)
+        links = {kind.link: (kind.purpose.value, link_id)}
+        self._outbox.add(session, kind.topic, user_id=user.id, sealed_to=sealed_to, links=links, valid_until=until)
+
+
+def _state_of(user: User) -> str:
+    """Changes with the password, and whenever everybody is thrown out of an account: by its owner, or because it is disabled."""
+    return f"{user.password_changed_at.isoformat()} {user.devices_since.isoformat() if user.devices_since else ''}"

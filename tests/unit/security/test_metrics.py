@@ -1,0 +1,78 @@
+import secrets
+
+import pytest
+
+from secureapi.core.errors import Unavailable
+from secureapi.core.outbox import Backlog
+from secureapi.security.metrics import KeptIn, Metrics
+
+TOKEN = secrets.token_urlsafe(32)
+
+
+@pytest.fixture
+def metrics(make_settings):
+    return Metrics(make_settings(metrics_token=TOKEN), backlog=lambda: Backlog(2, 7, None))
+
+
+def figures(metrics):
+    lines = metrics.text().decode().splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def test_without_a_token_nothing_is_counted_and_nobody_is_let_in(make_settings):
+    metrics = Metrics(make_settings(), backlog=lambda: Backlog(0, 0, None))
+    metrics.count_refusal("login")
+    metrics.count_without_redis("login", KeptIn.DATABASE)
+    metrics.limits_are(shared=False)
+    assert not metrics.is_on
+    assert not any(map(metrics.is_opened_by, ("", "Bearer", "Bearer ", "Bearer x")))
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_the_token_opens(metrics, scheme):
+    assert metrics.is_opened_by(f"{scheme} {TOKEN}")
+
+
+@pytest.mark.parametrize("header", ["", "{}", "Bearer", "Bearer ", "Bearer {}x", "Bearer x{}", "Bearer  {}", "Basic {}", "Bearer \u00e9"])
+def test_nothing_else_does(metrics, header):
+    assert not metrics.is_opened_by(header.format(TOKEN))
+    assert not metrics.is_opened_by(f"Bearer {TOKEN[:-1]}")
+
+
+def test_they_say_what_was_counted(metrics):
+    metrics.count_refusal("login")
+    metrics.count_refusal("login")
+    metrics.count_without_redis("login", KeptIn.DATABASE)
+    metrics.count_without_redis("api", KeptIn.PROCESS)
+    metrics.limits_are(shared=False)
+
+    found = figures(metrics)
+
+    created = {name for name in found if "_created" in name}
+    assert {name: value for name, value in found.items() if name not in created} == {
+        "secureapi_limits_shared": 0,
+        'secureapi_limit_refusals_total{limit="login"}': 2,
+        'secureapi_limits_fallback_total{kept_in="database",limit="login"}': 1,
+        'secureapi_limits_fallback_total{kept_in="process",limit="api"}': 1,
+        "secureapi_outbox_dead": 2,
+        "secureapi_outbox_waiting": 7,
+    }
+
+
+def test_limits_are_shared_until_somebody_finds_otherwise(metrics):
+    assert figures(metrics)["secureapi_limits_shared"] == 1
+
+
+def test_what_a_database_that_is_away_would_know_is_left_out(make_settings):
+    def away():
+        raise Unavailable
+
+    found = figures(Metrics(make_settings(metrics_token=TOKEN), backlog=away))
+    assert "secureapi_limits_shared" in found
+    assert not any("outbox" in name for name in found)
+
+
+def test_two_applications_in_one_process_do_not_mix(make_settings):
+    one, other = (Metrics(make_settings(metrics_token=TOKEN), backlog=lambda: Backlog(0, 0, None)) for _ in range(2))
+    one.count_refusal("login")
+    assert 'secureapi_limit_refusals_total{limit="login"}' not in figures(other)
