@@ -133,6 +133,7 @@ logger_class = Log
 
 def when_ready(server: Arbiter) -> None:
     """Say that the server is ready: it listens, the application is built, and the workers come now."""
+    service(Metrics, server.app.callable).begin_process()
     structlog.get_logger("secureapi.server").info("server.ready", listens=str(server.LISTENERS[0]), workers=workers, threads=threads)
 
 

@@ -4,6 +4,7 @@
 of their own in it. `make_house` makes one that belongs to the test. `live` is gunicorn with four workers.
 """
 
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +17,11 @@ from support.site import Site, prepare
 
 ENGINES = ("embedded", "scaled")
 _services = pytest.StashKey[Services]()
+
+
+def pytest_configure():
+    # Nobody here trusts the authorities of this machine. redis-py reads all of them for each connection, in 20 ms.
+    os.environ |= {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 
 
 @pytest.hookimpl(optionalhook=True)

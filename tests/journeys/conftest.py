@@ -1,8 +1,16 @@
 """What several journeys share."""
 
 import itertools
+import os
+import shutil
+import sys
 
 import pytest
+
+from support.live import KEPT, ROOT
+from support.mail_sink import MailSink
+from support.processes import Server
+from support.sample_settings import as_environment
 
 pytest.register_assert_rewrite("journeys.answers")
 
@@ -25,3 +33,56 @@ def from_elsewhere():
         return {"environ_overrides": {"REMOTE_ADDR": f"198.51.{number // 250 % 250}.{number % 250 + 1}"}}
 
     return options
+
+
+@pytest.fixture
+def sink(tmp_path):
+    """A mail server that wants STARTTLS and a login."""
+    with MailSink(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def make_worker(tmp_path):
+    """`make_worker(house, *options)`: `flask worker` as a process of its own."""
+    started = []
+
+    def make(house, *options):
+        kept = {name: value for name, value in os.environ.items() if name in KEPT}
+        worker = Server(
+            [sys.executable, "-m", "flask", "--app", "wsgi", "worker", *options],
+            log=tmp_path / f"worker-{len(started)}.log",
+            is_up=lambda: True,
+            cwd=ROOT,
+            env=kept | as_environment(house.settings) | {"SECUREAPI_DOTENV": os.devnull},
+        )
+        worker.start()
+        started.append(worker)
+        return worker
+
+    yield make
+    for worker in started:
+        worker.kill()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A real browser, started once for the tests of a module: each takes a context of its own in it."""
+    # Imported here: 0.2 s that most workers need not spend.
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def embedded(site):
+    """gunicorn with one worker on SQLite, shared by the tests of a module: they leave it as it was."""
+    own = site.within()
+    yield own.live("embedded")
+    own.close()

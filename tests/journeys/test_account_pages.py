@@ -377,6 +377,38 @@ def test_a_link_that_was_cut_off_says_so_and_a_whole_one_in_the_same_tab_works(s
     tab.assert_quiet()
 
 
+def test_an_address_in_letters_of_any_script_can_be_given(server, post, tab):
+    server.house.person(email="jörg@bücher.example", password=GOOD)
+    tab.open(f"{server.url}/account/forgot-password")
+    tab.page.get_by_label("Address").fill(" jörg@bücher.example ")
+
+    tab.press("Send the message")
+
+    tab.says("If there is an account with this address")
+    tab.open(post.link("jörg@xn--bcher-kva.example", "reset-password"))
+    assert tab.page.get_by_role("button").is_visible()
+    tab.assert_quiet()
+
+
+def test_a_password_that_is_too_long_is_refused_and_not_cut_off(server, post, tab):
+    person = server.house.person(email="long-winded@example.com", password=GOOD)
+    server.post(f"{API}/auth/password/forgot", json={"email": person.email})
+    tab.open(post.link(person.email, "reset-password"))
+    for label in ("New password", "The new password again"):
+        tab.page.get_by_label(label, exact=True).fill("Tall trees " * 12)
+
+    tab.press("Set the new password")
+
+    tab.says("At most 128 characters are accepted.", role="alert")
+    assert log_in(server, {"email": person.email}).status == 200
+    for label in ("New password", "The new password again"):
+        tab.page.get_by_label(label, exact=True).fill("Tall trees " * 11)
+    tab.press("Set the new password")
+    tab.says("The new password is set")
+    assert log_in(server, {"email": person.email}, "Tall trees " * 11).status == 200
+    tab.assert_quiet(statuses=[422])
+
+
 @pytest.mark.parametrize("token", ["x", "%00", "<img src=x onerror=alert(1)>", "a" * 500, "../../auth/logout", "ä"])
 def test_a_made_up_link_does_nothing_but_say_that_it_is_none(server, tab, token):
     tab.page.on("dialog", lambda dialog: tab.complaints.append(dialog.message))

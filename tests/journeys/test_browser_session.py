@@ -2,11 +2,9 @@
 
 import http.server
 import re
-import shutil
 import threading
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from support.live import ROOT
 
@@ -36,15 +34,11 @@ async ({url, headers}) => {
 
 
 @pytest.fixture
-def browser():
-    """Chromium with nothing in it."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield launched.new_context()
-        launched.close()
+def browser(chromium):
+    """Chromium with nothing in it: a context shares neither cookies nor caches with another one."""
+    context = chromium.new_context()
+    yield context
+    context.close()
 
 
 @pytest.fixture
@@ -122,8 +116,8 @@ def test_a_page_signs_in_reads_changes_refreshes_and_signs_out(make_live, browse
     assert page.ask("GET", "/users/me")["status"] == 401
 
 
-def test_a_page_that_was_loaded_again_goes_on_with_the_token_in_the_cookie(make_live, browser):
-    live = make_live("embedded")
+def test_a_page_that_was_loaded_again_goes_on_with_the_token_in_the_cookie(embedded, browser):
+    live = embedded
     page = OurPage(browser, f"http://localhost:{live.port}")
     page.sign_in(live.house.register())
     browser.clear_cookies(name="__Host-secureapi_access")
@@ -139,8 +133,8 @@ def test_a_page_that_was_loaded_again_goes_on_with_the_token_in_the_cookie(make_
 @pytest.mark.parametrize(
     ("host", "is_neighbour"), [("localhost", True), ("127.0.0.1", False)], ids=["another port of our host", "another site"]
 )
-def test_a_page_of_another_origin_makes_the_browser_change_nothing(make_live, browser, neighbour, host, is_neighbour):
-    live = make_live("embedded")
+def test_a_page_of_another_origin_makes_the_browser_change_nothing(embedded, browser, neighbour, host, is_neighbour):
+    live = embedded
     person = live.house.register()
     ours = f"http://localhost:{live.port}"
     page = OurPage(browser, ours)
@@ -178,8 +172,8 @@ def test_a_page_of_another_origin_makes_the_browser_change_nothing(make_live, br
     assert live.house.events("auth.logout.succeeded", subject=person) == []
 
 
-def test_the_page_in_the_documentation_works_as_it_is_written(make_live, browser):
-    live = make_live("embedded")
+def test_the_page_in_the_documentation_works_as_it_is_written(embedded, browser):
+    live = embedded
     person = live.house.register(email="john@example.com", password="Tall-Trees-42!")
     (script,) = re.findall(r"```js\n(.*?)```", (ROOT / "docs" / "browser.md").read_text(), re.DOTALL)
     opening, closing = script.split('await call("POST", "/auth/logout");')

@@ -1,10 +1,7 @@
 """The description of the API, and the page for people: complete, valid, from this house alone, and only for whom it is meant."""
 
-import shutil
-
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from playwright.sync_api import sync_playwright
 
 from journeys.answers import assert_headers, assert_problem
 
@@ -113,19 +110,15 @@ def test_security_txt_names_a_contact_where_one_is_set(make_house):
 
 
 @pytest.fixture
-def page():
+def page(chromium):
     """A page of a real browser that may not talk to anybody but this machine."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser.new_page()
-        browser.close()
+    context = chromium.new_context()
+    yield context.new_page()
+    context.close()
 
 
-def test_a_real_browser_shows_the_page_without_a_complaint_and_asks_nobody_else(make_live, page):
-    live = make_live("embedded")
+def test_a_real_browser_shows_the_page_without_a_complaint_and_asks_nobody_else(embedded, page):
+    live = embedded
     complaints, asked = [], []
     page.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -146,8 +139,8 @@ def test_a_real_browser_shows_the_page_without_a_complaint_and_asks_nobody_else(
     assert [url for url in asked if not url.startswith((live.url, "data:"))] == []
 
 
-def test_a_reader_of_the_page_signs_in_and_calls_the_api_from_it(make_live, page):
-    live = make_live("embedded")
+def test_a_reader_of_the_page_signs_in_and_calls_the_api_from_it(embedded, page):
+    live = embedded
     person = live.house.register()
     page.goto(f"{live.url}/docs")
     page.wait_for_selector(".opblock")

@@ -1,12 +1,17 @@
 """Figures for Prometheus: for whoever has the token, and for nobody else."""
 
 import secrets
+import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from journeys.answers import assert_headers, assert_problem
+from support.processes import children_of, until
 
 TOKEN = secrets.token_urlsafe(32)
+PLACES = {Path("/dev/shm"), Path(tempfile.gettempdir())}
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -75,6 +80,57 @@ def test_messages_that_wait_or_are_dead_are_told(house):
     lines = house.client().get("/metrics", headers=RIGHT).text.splitlines()
 
     assert {"secureapi_outbox_dead 1.0", "secureapi_outbox_waiting 2.0"} <= set(lines)
+
+
+def folder_of(live):
+    (found,) = (path for place in PLACES for path in place.glob(f"secureapi-metrics-{live.server.pid}-*"))
+    return found
+
+
+def refuse_one(live):
+    while live.post("/api/v1/auth/login", json={"username": "nobody-here", "password": "x"}).status != 429:
+        pass
+
+
+def refusals(live):
+    lines = live.get("/metrics", headers=RIGHT).text.splitlines()
+    return [line for line in lines if line.startswith("secureapi_limit_refusals_total")]
+
+
+def test_a_server_keeps_its_figures_when_it_is_reloaded_and_takes_them_with_it_when_it_ends(make_live):
+    live = make_live("embedded", metrics_token=TOKEN, login_rate_limit="2/hour")
+    folder, workers = folder_of(live), children_of(live.server.pid)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    refuse_one(live)
+
+    live.server.send(signal.SIGHUP)
+    until(lambda: not set(workers) & set(children_of(live.server.pid)))
+    until(lambda: refusals(live) == ['secureapi_limit_refusals_total{limit="login"} 1.0'])
+
+    assert folder_of(live) == folder
+    live.stop()
+    assert not folder.exists()
+
+
+def test_what_a_killed_server_left_is_removed_by_the_next_and_what_is_in_use_is_not(make_live):
+    killed, alive = (make_live("embedded", metrics_token=TOKEN) for _ in range(2))
+    left, used = folder_of(killed), folder_of(alive)
+    killed.server.kill()
+    assert left.exists()
+
+    one_more = make_live("embedded", metrics_token=TOKEN)
+
+    assert not left.exists()
+    assert used.exists()
+    for live in (alive, one_more):
+        assert live.get("/metrics", headers=RIGHT).status == 200
+        live.stop()
+
+
+def test_without_a_token_a_server_keeps_no_figures(make_live):
+    live = make_live("embedded")
+    assert [path for place in PLACES for path in place.glob(f"secureapi-metrics-{live.server.pid}-*")] == []
+    assert live.get("/metrics").status == 404
 
 
 def test_the_token_must_be_as_good_as_any_other_secret(make_settings):

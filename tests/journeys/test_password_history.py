@@ -78,7 +78,7 @@ def test_an_accent_typed_apart_makes_no_other_password(kept):
 
 def test_all_rules_are_named_together(kept):
     house = kept(1)
-    person = house.register()
+    person = house.register(password=fresh())
     former = person.password
     assert change(house, person, fresh()).status_code == 200
     house.execute("UPDATE users SET full_name = :name WHERE username = :who", name=former, who=person.username)

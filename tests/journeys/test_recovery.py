@@ -4,10 +4,11 @@
 
 import secrets
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
 from secureapi.auth.service import Credentials
@@ -116,8 +117,8 @@ def test_the_owner_who_forgot_gets_in_again_and_everybody_else_is_out(home, lett
     assert post(home, REFRESH, refresh_token=owner.tokens.refresh).status_code == 401
     assert log_in(home, owner).status_code == 401
     assert log_in(home, owner, password).status_code == 200
-    (event,) = home.events("auth.password.reset", subject=owner)
-    assert (event.severity, event.details) == ("WARNING", {"ended": 1})
+    (left,) = home.events("auth.password.reset", subject=owner)
+    assert (left.severity, left.details) == ("WARNING", {"ended": 1})
 
 
 def test_the_owner_is_told_that_his_password_was_reset(home, letters):
@@ -177,8 +178,8 @@ def test_a_password_that_is_weak_is_named_with_every_rule_and_the_link_stays(hom
     assert_problem(answer, 400, "weak_password")
     assert set(faults(answer)) == {"/new_password"}
     assert len(answer.json["errors"]) > 1
-    (event,) = home.events("auth.reset.refused", subject=owner)
-    assert event.details == {"reason": "weak_password"}
+    (left,) = home.events("auth.reset.refused", subject=owner)
+    assert left.details == {"reason": "weak_password"}
     assert is_alive(home, owner.tokens)
     assert reset(home, token).status_code == 200
 
@@ -353,18 +354,38 @@ def four(home, letters):
 
 @pytest.mark.parametrize("path", [FORGOT, RESEND])
 def test_a_stranger_cannot_tell_who_has_an_account(home, four, from_elsewhere, path):
-    """AC-49, to the byte; and what a request leaves behind has the same size and shape."""
-    seen, left = [], []
+    """AC-49, to the byte; and the same statements are run, and the same rows left."""
+    seen, left, run = [], [], []
     for email in four:
         rows = rows_of(home)
-        answer = post(home, path, from_elsewhere(), email=email)
+        with statements(home) as made:
+            answer = post(home, path, from_elsewhere(), email=email)
         assert answer.status_code == 202
         seen.append(as_seen(answer))
+        run.append(made)
         after = rows_of(home)
-        left.append({table: len(after[table]) - len(rows[table]) for table in after})
+        left.append({table: len(after[table]) - len(rows[table]) for table in after if len(after[table]) != len(rows[table])})
 
     assert [one == seen[0] for one in seen] == [True] * 4
-    assert [one == left[0] for one in left] == [True] * 4
+    assert left == [{"audit_events": 1, "outbox": 1}] * 4
+    assert [one == run[0] for one in run] == [True] * 4
+    assert len(run[0]) >= 2
+
+
+@contextmanager
+def statements(house):
+    """What is sent to the database meanwhile."""
+    made = []
+
+    def note(_connection, _cursor, statement, *_rest):
+        made.append(statement)
+
+    engines = (house.service(Database).engine, house.service(Database).reader)
+    for one in engines:
+        event.listen(one, "before_cursor_execute", note)
+    yield made
+    for one in engines:
+        event.remove(one, "before_cursor_execute", note)
 
 
 def test_nobody_gets_a_message_at_an_address_without_an_account_or_of_a_disabled_one(home, letters, four):
@@ -548,8 +569,8 @@ def test_the_owner_throws_a_thief_out_and_chooses_a_new_password(home, letters):
     assert [is_alive(home, tokens) for tokens in (owner.tokens, thief)] == [False, False]
     assert post(home, REFRESH, refresh_token=thief.refresh).status_code == 401
     assert log_in(home, owner).status_code == 401, "the password is known to somebody else"
-    (event,) = home.events("auth.account.disowned", subject=owner)
-    assert (event.severity, event.details) == ("CRITICAL", {"ended": 2})
+    (left,) = home.events("auth.account.disowned", subject=owner)
+    assert (left.severity, left.details) == ("CRITICAL", {"ended": 2})
     (message,) = letters.deliver(home)
     password = fresh()
     assert reset(home, token_in(message, "reset-password"), password).status_code == 200
@@ -721,3 +742,57 @@ def test_every_note_was_handled_and_none_is_dead(home, letters):
     asked(home, letters, owner)
 
     assert home.execute("SELECT topic FROM outbox WHERE delivered_at IS NULL OR dead_at IS NOT NULL") == []
+
+
+# ---- where accounts begin with a confirmed address
+
+
+@pytest.fixture
+def strict(make_home):
+    return make_home(email_verification="required")
+
+
+def wanted(house, letters, **fields):
+    """Somebody who waits for his account; what he asked for, and the token that was sent."""
+    word = secrets.token_hex(6)
+    asked_for = {"username": f"new-{word}", "email": f"new-{word}@example.com", "password": "Tall-Trees-42!"} | fields
+    assert post(house, f"{API}/auth/register", **asked_for).status_code == 202
+    (message,) = letters.deliver(house)
+    return asked_for, token_in(message, "verify-email")
+
+
+def test_an_account_that_is_waited_for_opens_by_its_link_and_nobody_is_signed_in(strict, letters):
+    asked_for, token = wanted(strict, letters)
+
+    answer = post(strict, VERIFY, token=token)
+
+    assert (answer.status_code, answer.json.keys()) == (200, {"message"})
+    assert post(strict, LOGIN, email=asked_for["email"], password=asked_for["password"]).status_code == 200
+    assert_problem(post(strict, VERIFY, token=token), 400, "invalid_link")
+
+
+def test_whoever_waits_gets_his_message_again(strict, letters):
+    asked_for, first = wanted(strict, letters)
+    assert post(strict, RESEND, email=asked_for["email"].upper()).status_code == 202
+
+    (message,) = letters.deliver(strict)
+
+    assert message.to == asked_for["email"]
+    assert token_in(message, "verify-email") != first
+    assert post(strict, VERIFY, token=token_in(message, "verify-email")).status_code == 200
+
+
+def test_nobody_gets_a_message_for_an_address_that_nobody_waits_with(strict, letters):
+    assert post(strict, RESEND, email=f"user-{secrets.token_hex(6)}@example.com").status_code == 202
+
+    assert letters.deliver(strict) == []
+    assert strict.execute("SELECT topic FROM outbox WHERE delivered_at IS NULL OR dead_at IS NOT NULL") == []
+
+
+def test_a_name_that_was_taken_meanwhile_uses_the_link_up(strict, letters):
+    asked_for, token = wanted(strict, letters)
+    strict.person(username=asked_for["username"])
+
+    assert_problem(post(strict, VERIFY, token=token), 400, "registration_refused")
+
+    assert_problem(post(strict, VERIFY, token=token), 400, "invalid_link")

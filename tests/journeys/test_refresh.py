@@ -166,7 +166,7 @@ def test_a_lost_answer_inside_the_grace_gives_the_very_same_successor(make_house
     assert house.execute("SELECT generation FROM sessions")[0][0] == 1
     assert len(house.events("auth.session.refreshed", subject=person)) == 1
     assert len(house.events("auth.session.refresh_repeated", subject=person)) == 1
-    assert not house.execute("SELECT * FROM outbox")
+    assert not house.execute("SELECT * FROM outbox WHERE topic LIKE 'notice.%'")
 
 
 def test_the_owner_is_to_be_told_by_mail_that_a_family_was_closed(make_house, engine):
@@ -178,7 +178,8 @@ def test_the_owner_is_to_be_told_by_mail_that_a_family_was_closed(make_house, en
         assert refreshed(house, person.tokens.refresh).status_code == 401
 
     (note,) = house.execute("SELECT topic, user_id, details, delivered_at FROM outbox WHERE topic LIKE 'notice.%'")
-    assert (note.topic, str(note.user_id).replace("-", ""), note.delivered_at) == ("notice.refresh_reused", person.id.replace("-", ""), None)
+    assert (note.topic, note.delivered_at) == ("notice.refresh_reused", None)
+    assert str(note.user_id).replace("-", "") == person.id.replace("-", "")
     assert "sar_" not in str(note.details)
 
 

@@ -18,7 +18,9 @@ from secureapi.auth.service import Credentials
 from secureapi.core.database import Database, table_of
 from secureapi.core.outbox import Outbox, OutboxMessage
 from secureapi.core.requests import Client
+from secureapi.security.errors import LinkRefused
 from secureapi.settings.rules import faults_of
+from secureapi.users.service import Registration
 from support.house import House
 from support.letters import Letters
 from support.races import together
@@ -408,6 +410,21 @@ def test_a_message_that_is_asked_for_again_is_about_the_last_registration_and_go
     clock.advance(DAY - timedelta(minutes=1))
     assert confirm(house, message.token).status_code == 200, "the link of a later message is good for a whole day too"
     assert log_in(house, last).status_code == 200
+
+
+def test_what_waited_too_long_is_as_good_as_gone_even_while_it_is_there(make_strict, letters, clock):
+    """A worker that was away for a day, a message that is asked for again too late, and a link that would still be open."""
+    house = make_strict(clock=clock)
+    asked = ask(house)
+    clock.advance(DAY + timedelta(seconds=1))
+    ((waiting,),) = house.execute("SELECT id FROM pending_registrations")
+
+    again(house, asked["email"])
+
+    assert letters.deliver(house) == []
+    with pytest.raises(LinkRefused), house.service(Database).transaction() as session:
+        house.service(Registration).confirm(session, registration_id=str(waiting), client=Client.of_command_line())
+    assert count(house, "users") == 0
 
 
 @pytest.mark.parametrize("address", ["nobody@example.com", "no address", ""])

@@ -284,6 +284,7 @@ class TestFourWorkers:
                 assert rotate(live.house)
             rotated_at = time.monotonic()
             crowd.go_on_after(rotated_at, times=10)
+            crowd.go_on_slowly_until(rotated_at + BOUND_SECONDS)
             # Every worker has learned the newest key by now, without a restart, and signs with it.
             crowd.go_on_after(rotated_at + BOUND_SECONDS, times=30)
 
@@ -304,6 +305,7 @@ class TestFourWorkers:
             crowd.meet(times=30)
             successor = retire(live.house, kid_of(stolen)).replaced_by
             retired_at = time.monotonic()
+            crowd.go_on_slowly_until(retired_at + BOUND_SECONDS)
             crowd.go_on_after(retired_at + BOUND_SECONDS, times=20)
 
         assert crowd.statuses(before=retired_at - 1) <= {200}

@@ -18,6 +18,8 @@ from support.processes import Server
 from support.sample_settings import as_environment
 
 ROOT = Path(__file__).resolve().parents[2]
+KEPT = {"PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+"""What a server of the tests inherits of the environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Live:
         """The same database, store and secrets, in this process: for making people and reading events."""
         self.port = settings.port
         self.url = f"http://127.0.0.1:{self.port}"
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR"}}
+        kept = {name: value for name, value in os.environ.items() if name in KEPT}
         self.server = Server(
             [sys.executable, "-m", "gunicorn"],
             log=log,

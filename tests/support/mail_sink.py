@@ -70,6 +70,8 @@ class MailSink:
         self.dies_in_content = dies_in_content
         """So many messages it cuts off in the middle."""
         self.hangs_up_after_each = False
+        self.in_hand: dict[object, Received] = {}
+        """By peer: the message that it gets no answer about, while it waits for one."""
         self._released: asyncio.Event | None = None
         self._lock = threading.Lock()
         tls = {"tls_context": context, "require_starttls": True} if offers_tls else {}
@@ -100,10 +102,24 @@ class MailSink:
         return {"smtp_url": self.url(credentials), "smtp_ca_file": str(self.ca_file), "mail_from": "Our service <no-reply@example.com>"}
 
     def release(self) -> None:
-        """Answer those who were kept waiting, and nobody from now on."""
-        self.hold = lambda _received: False
-        if self._released is not None:
-            self._controller.loop.call_soon_threadsafe(self._released.set)
+        """Answer those who were kept waiting, and keep nobody waiting from now on."""
+        self.go_on(lambda _received: False)
+
+    def go_on(self, hold: Callable[[Received], bool]) -> None:
+        """Answer those who were kept waiting, and from now on keep others."""
+
+        is_done = threading.Event()
+
+        def answer() -> None:
+            self.hold = hold
+            self.in_hand.clear()
+            if self._released is not None:
+                self._released.set()
+                self._released = None
+            is_done.set()
+
+        self._controller.loop.call_soon_threadsafe(answer)
+        is_done.wait()
 
     def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, auth_data: object) -> AuthResult:
         is_right = isinstance(auth_data, LoginPassword) and (auth_data.login, auth_data.password) == (USER.encode(), PASSWORD.encode())
@@ -130,7 +146,11 @@ class MailSink:
                 self.received.append(received)
         if self.hold(received):
             self._released = self._released or asyncio.Event()
-            await self._released.wait()
+            self.in_hand[session.peer] = received
+            try:
+                await self._released.wait()
+            finally:
+                self.in_hand.pop(session.peer, None)
         return answer
 
 

@@ -47,6 +47,7 @@ class Crowd:
         self._request = request
         self._uses: list[list[Use]] = [[] for _ in range(threads)]
         self._is_over = threading.Event()
+        self._rest = 0.0
         self._pool = ThreadPoolExecutor(threads)
         self._running: list[Any] = []
 
@@ -72,6 +73,12 @@ class Crowd:
         """Return when everybody in the crowd has made so many requests that began after that moment."""
         until(lambda: self._is_broken() or all(sum(use.began > moment for use in list(mine)) >= times for mine in self._uses))
 
+    def go_on_slowly_until(self, moment: float) -> None:
+        """Return at that moment. Nothing has to be true before it, so that everybody rests after each request: a wait is not a load."""
+        self._rest = 0.05
+        until(lambda: self._is_broken() or time.monotonic() > moment)
+        self._rest = 0.0
+
     def statuses(self, *, after: float = 0.0, before: float = float("inf")) -> set[int]:
         """Which answers there were to requests that began in this span."""
         return {use.status for use in self.uses if after < use.began < before}
@@ -80,6 +87,8 @@ class Crowd:
         while not self._is_over.is_set():
             began = time.monotonic()
             mine.append(Use(began, self._request()))
+            if self._rest:
+                self._is_over.wait(self._rest)
 
     def _is_broken(self) -> bool:
         """Whether somebody has failed, in which case waiting for him would hide why."""

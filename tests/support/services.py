@@ -5,8 +5,11 @@ databases are emptied in the other. Otherwise both are started from the distribu
 and allowed. The system's own servers are never touched.
 """
 
+import base64
 import contextlib
 import fcntl
+import hashlib
+import hmac
 import os
 import pwd
 import secrets
@@ -14,6 +17,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +32,7 @@ from support.processes import Server, ServiceMissing, free_port, unprivileged_us
 _PREFIX = "secureapi-test-"
 _ENOUGH_MEMORY = 512 * 1024 * 1024
 _LOGICAL_DATABASES = 1024
+_KNOWS_STRATEGIES = 150000
 _HBA = "hostssl all all 127.0.0.1/32 scram-sha-256\nhostnossl all all 127.0.0.1/32 reject\n"
 
 
@@ -45,24 +50,30 @@ class Addresses:
     """The name of a migrated database to copy."""
 
     def create_database(self) -> str:
-        """A copy of the migrated template, as an address. 0.03 s."""
+        """A copy of the migrated template, as an address. 0.02 s."""
         name = f"test_{secrets.token_hex(8)}"
-        self.administer(f"CREATE DATABASE {name}" + (f" TEMPLATE {self.template}" if self.template else ""))
+        with self._administrator() as (cursor, version):
+            copied = f" TEMPLATE {self.template}" if self.template else ""
+            # As files where the server knows that: through its log, as it does by itself, takes twice as long.
+            how = " STRATEGY file_copy" if copied and version >= _KNOWS_STRATEGIES else ""
+            cursor.execute(f"CREATE DATABASE {name}{copied}{how}")
         return self.url_of(name)
 
     def drop_database(self, url: str) -> None:
         name = urlsplit(url).path.lstrip("/")
-        self.administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
-        self.administer(f"DROP DATABASE IF EXISTS {name}")
+        with self._administrator() as (cursor, _):
+            cursor.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
     def url_of(self, name: str) -> str:
         return urlunsplit(urlsplit(self.database_url)._replace(path=f"/{name}"))
 
-    def administer(self, sql: str) -> None:
+    @contextlib.contextmanager
+    def _administrator(self) -> Iterator[tuple[Any, int]]:
         with contextlib.closing(psycopg2.connect(self.database_url)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(sql)
+                yield cursor, connection.server_version
 
     def redis_database(self, number: int) -> str:
         """The address of a logical database, emptied."""
@@ -166,6 +177,8 @@ class Services:
         url = f"postgresql://tester:{password}@127.0.0.1:{port}/postgres?sslmode=verify-full&sslrootcert={self._folder.path / 'ca.pem'}"
         self.postgres = Server(command, log=self._folder.path / "postgres.log", is_up=lambda: _accepts_sql(url), user=user, cwd=data)
         self.postgres.start()
+        with contextlib.closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute("ALTER ROLE tester PASSWORD %s", (_scram_verifier(password),))
         return url
 
     def _start_redis(self, binary: Path) -> str:
@@ -270,6 +283,16 @@ def _how_to_get(packages: list[str]) -> str:
         f"the tests need {' and '.join(packages)}. Install them (Debian: sudo apt-get install {' '.join(packages)}), "
         "or name running servers with TEST_DATABASE_URL and TEST_REDIS_URL"
     )
+
+
+def _scram_verifier(password: str) -> str:
+    """What PostgreSQL keeps of a password (RFC 5803), hardened once instead of 4096 times: ours is random, and thousands of
+    connections each spend as long on it as on a few requests."""
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1)
+    client_key, server_key = (hmac.digest(salted, name, "sha256") for name in (b"Client Key", b"Server Key"))
+    parts = [base64.b64encode(part).decode() for part in (salt, hashlib.sha256(client_key).digest(), server_key)]
+    return f"SCRAM-SHA-256$1:{parts[0]}${parts[1]}:{parts[2]}"
 
 
 def _give(path: Path) -> None:

@@ -60,7 +60,7 @@ class LinkRefused(Rejected):
 
 
 class HashingBusy(Unavailable):
-    """More passwords wait to be hashed than this server can do in time."""
+    """More passwords wait to be hashed, or are kept waiting for being wrong again and again, than this server can do in time."""
 
     code = "busy"
     detail = "The server is busy. Please try again shortly."

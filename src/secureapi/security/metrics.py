@@ -5,8 +5,10 @@ Without METRICS_TOKEN nobody could read them, so that nothing is counted. No lab
 
 import hmac
 import os
+import threading
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from secureapi.core.backlog import Backlog
@@ -31,12 +33,14 @@ class Metrics:
     def __init__(self, settings: Settings, *, backlog: Callable[[], Backlog]) -> None:
         """`backlog` asks the outbox. Raises `Unavailable`."""
         self._token = settings.metrics_token.encode()
-        self._figures = _Figures(backlog) if self._token else None
+        self._backlog = backlog
+        self._lock = threading.Lock()
+        self._made: _Figures | None = None
 
     @property
     def is_on(self) -> bool:
         """Whether anybody may read them."""
-        return self._figures is not None
+        return bool(self._token)
 
     def is_opened_by(self, authorization: str) -> bool:
         """Whether this Authorization header has the token in it."""
@@ -44,38 +48,47 @@ class Metrics:
         return self.is_on and scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), self._token)
 
     def begin_process(self) -> None:
-        """Be called in each process after it was forked: what it has not said yet would be taken for a zero."""
+        """Be called in each process when it begins: what it has not said yet would be taken for a zero."""
         self.limits_are(shared=True)
 
     def end_process(self, pid: int) -> None:
         """Be called when a process has ended: the figures that say how it is are true no more."""
-        if self._figures and FOLDER in os.environ:
+        if self.is_on and FOLDER in os.environ:
             from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see `_Figures`
 
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def limits_are(self, *, shared: bool) -> None:
-        if self._figures:
-            self._figures.shared.set(1 if shared else 0)
+        if figures := self._figures:
+            figures.shared.set(1 if shared else 0)
 
     def count_refusal(self, limit: str) -> None:
-        if self._figures:
-            self._figures.refusals.labels(limit).inc()
+        if figures := self._figures:
+            figures.refusal(limit).inc()
 
     def count_without_redis(self, limit: str, kept_in: KeptIn) -> None:
-        if self._figures:
-            self._figures.fallback.labels(limit, kept_in.value).inc()
+        if figures := self._figures:
+            figures.without_redis(limit, kept_in.value).inc()
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""
-        assert self._figures, "they are off"  # noqa: S101 - callers ask first
-        return self._figures.text()
+        figures = self._figures
+        assert figures, "they are off"  # noqa: S101 - callers ask first
+        return figures.text()
+
+    @property
+    def _figures(self) -> "_Figures | None":
+        """Made when somebody first counts: no command has to wait for the library, which takes a tenth of a second to import."""
+        if not self._token or self._made:
+            return self._made
+        with self._lock:
+            self._made = self._made or _Figures(self._backlog)
+        return self._made
 
 
 class _Figures:
     def __init__(self, backlog: Callable[[], Backlog]) -> None:
-        # When it is imported, it decides by its environment whether several processes keep their figures together. It also takes a
-        # tenth of a second, which no command has to wait for.
+        # When it is imported, it decides by its environment whether several processes keep their figures together.
         from prometheus_client import CollectorRegistry, Counter, Gauge  # noqa: PLC0415 - see above
 
         self._own: Any = CollectorRegistry(auto_describe=False)
@@ -86,13 +99,15 @@ class _Figures:
             registry=self._own,
             multiprocess_mode="livemin",
         )
-        self.refusals = Counter("secureapi_limit_refusals", "Requests refused by a named limit.", ["limit"], registry=self._own)
-        self.fallback = Counter(
+        refusals = Counter("secureapi_limit_refusals", "Requests refused by a named limit.", ["limit"], registry=self._own)
+        without_redis = Counter(
             "secureapi_limits_fallback",
             "Requests counted without Redis, by limit and by where they were counted.",
             ["limit", "kept_in"],
             registry=self._own,
         )
+        # Looking a label up takes longer than counting.
+        self.refusal, self.without_redis = cache(refusals.labels), cache(without_redis.labels)
         self.shared.set(1)
 
     def text(self) -> bytes:

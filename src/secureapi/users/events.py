@@ -37,7 +37,8 @@ EMAIL_RESTORED = declare(
 )
 EMAIL_NOT_RESTORED = declare(
     "users.email.not_restored",
-    "An account should have got back an address that it had before, but another account has it by now. Somebody should look into it.",
+    "An account should have got back an address that it had before, but another account has it by now. It was left without one that any "
+    "mail reaches. Somebody should look into it.",
     severity=Severity.CRITICAL,
     outcome=Outcome.FAILURE,
 )

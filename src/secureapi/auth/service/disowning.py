@@ -45,13 +45,14 @@ class Disowning:
         self._followed = followed
         self._recipients = recipients
         self._requested_mail = requested_mail
+        self._hash_of = requested_mail.hash_of
         self._callers = callers
 
     def disown(self, *, token: str, client: Client) -> None:
         """End every session, refuse the password from now on, and send a link for another one to the address of this link.
 
-        If the account has another address by now, it gets this one back, unless somebody else has it. A disabled account is told
-        nothing. When this returns, no token of the account is accepted anywhere. Raises `LinkRefused`.
+        If the account has another address by now, it gets this one back; if somebody else has it, none is left to it. A disabled
+        account is told nothing. When this returns, no token of the account is accepted anywhere. Raises `LinkRefused`.
         """
         now = self._clock.now()
         with self._followed.remembered(Purpose.NOT_ME, client), self._database.transaction(client) as session:
@@ -61,12 +62,11 @@ class Disowning:
             user.pending_email = None
             # Whoever was in there may have asked for these himself.
             self._links.withdraw(session, user.id, Purpose.RESET_PASSWORD, Purpose.CONFIRM_EMAIL, Purpose.UNLOCK)
-            address = self._recipients.unseal(link.details["sealed_to"])
-            if address:
-                self._give_back(session, user, link, address, client)
+            sealed_to: str = link.details["sealed_to"]
+            self._give_back(session, user, link, self._recipients.unseal(sealed_to) or user.email, client)
             self._trail.record(session, events.DISOWNED, client=client, subject_id=user.id, ended=ended)
             if user.is_active:
-                self._requested_mail.send_reset(session, user, sealed_to=link.details["sealed_to"] if address else None)
+                self._requested_mail.send_reset(session, user, sealed_to=sealed_to)
         self._callers.user_changed(user.id)
 
     def _give_back(self, session: Session, user: User, link: Link, address: str, client: Client) -> None:
@@ -75,21 +75,24 @@ class Disowning:
         Not the earlier ones: a thief who has put two addresses of his own in the place of the owner's, one after the other, must not be
         able to shut out the owner with the first of them.
         """
-        canonical = canonical_email(address)
-        if canonical == user.email_canonical:
+        wanted = self._hash_of(address)
+        if wanted == self._hash_of(user.email):
             return
-        later = [other.id for other in self._links.list_open(session, user.id, Purpose.NOT_ME) if self._is_later(other, link, canonical)]
+        later = [other.id for other in self._links.list_open(session, user.id, Purpose.NOT_ME) if self._is_later(other, link, wanted)]
         self._links.close(session, later)
         try:
             with session.begin_nested():
-                user.email, user.email_canonical, user.email_verified_at = address, canonical, self._clock.now()
+                user.email, user.email_canonical, user.email_verified_at = address, canonical_email(address), self._clock.now()
                 session.flush()
         except IntegrityError:
-            # Somebody else has it by now. The link for a new password goes there all the same.
+            # Somebody else has it by now, perhaps the thief with another account. The account must not be left with the thief's address
+            # either, where he could ask for a new password: it has none until its owner gives it one. The name cannot exist (RFC 6761).
+            user.email = user.email_canonical = f"{user.id}@no-address.invalid"
+            user.email_verified_at = None
             self._trail.record(session, user_events.EMAIL_NOT_RESTORED, client=client, subject_id=user.id)
         else:
             self._trail.record(session, user_events.EMAIL_RESTORED, client=client, subject_id=user.id)
 
-    def _is_later(self, other: Link, link: Link, canonical: str) -> bool:
-        address = self._recipients.unseal(other.details["sealed_to"])
-        return other.created_at >= link.created_at and (address is None or canonical_email(address) != canonical)
+    def _is_later(self, other: Link, link: Link, wanted: str) -> bool:
+        address = self._recipients.unseal(other.details["sealed_to"]) or ""
+        return other.created_at >= link.created_at and self._hash_of(address) != wanted
