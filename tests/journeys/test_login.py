@@ -5,8 +5,11 @@ import hashlib
 import json
 
 import pytest
+from sqlalchemy import event
 
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
+from secureapi.core.database import Database
+from secureapi.security.passwords import PasswordHasher
 from support.browser import cookies_of
 
 LOGIN = "/api/v1/auth/login"
@@ -133,6 +136,43 @@ def test_a_prober_gets_one_answer_for_unknown_wrong_locked_disabled_and_disowned
     problem = assert_problem(answers["wrong"], 401, "invalid_credentials")
     assert problem["detail"] == "Invalid email or password"
     assert {name: as_seen(answer) for name, answer in answers.items()} == dict.fromkeys(answers, as_seen(answers["wrong"]))
+
+
+def test_a_prober_with_a_clock_finds_the_same_work_behind_every_refusal(make_house, engine, from_elsewhere, monkeypatch):
+    """A clock is noisy, and would be here too; what takes time is the statements and the hashes."""
+    house = make_house(engine)
+    wrong, locked, disabled, disowned = (house.register() for _ in range(4))
+    for person in (wrong, locked, disabled, disowned):
+        assert person.tokens
+    house.execute("UPDATE users SET status = 'disabled' WHERE username = :name", name=disabled.username)
+    house.execute("UPDATE users SET password_refused_since = created_at WHERE username = :name", name=disowned.username)
+    done, hasher = [], house.service(PasswordHasher)
+    verify = hasher.verify
+    monkeypatch.setattr(hasher, "verify", lambda *args: done.append("hash") or verify(*args))
+
+    def work_of(name, password):
+        done.clear()
+        listener = (house.service(Database).engine, "before_cursor_execute", lambda *seen: done.append(seen[2]))
+        event.listen(*listener)
+        answer = house.client().post(LOGIN, json={"username": name, "password": password}, **from_elsewhere())
+        event.remove(*listener)
+        assert answer.status_code == 401
+        return list(done)
+
+    for _ in range(house.settings.max_login_attempts):
+        work_of(locked.username, "wrong")
+    asked = {
+        "wrong": (wrong.username, "wrong"),
+        "unknown": ("nobody-at-all", "wrong"),
+        "disabled": (disabled.username, disabled.password),
+        "disowned": (disowned.username, disowned.password),
+    }
+    first = {kind: work_of(*of) for kind, of in asked.items()}
+    again = {kind: work_of(*of) for kind, of in (asked | {"locked": (locked.username, locked.password)}).items()}
+
+    assert first == dict.fromkeys(first, first["wrong"])
+    assert again == dict.fromkeys(again, again["wrong"])
+    assert again["wrong"].count("hash") == 1
 
 
 def test_every_refused_sign_in_is_remembered_with_its_reason(make_house, engine):

@@ -407,6 +407,7 @@ def test_only_who_waits_for_it_gets_the_confirmation_again(home, letters, four):
     [
         ("kate-{}@example.com", "\u212aATE-{}@example.com"),
         ("strasse-{}@example.com", "straße-{}@example.com"),
+        ("KATE-{}@example.com", "kate-{}@example.com"),
         ("flower-{}@example.com", "\ufb02ower-{}@example.com"),
         ("kate-{}@bücher.example", "Kate-{}@XN--BCHER-KVA.example"),
     ],
