@@ -11,7 +11,11 @@ from schemathesis.engine import StopReason, events, from_schema
 
 from support.live import ROOT
 
-ENDS_A_SESSION = ("/api/v1/auth/logout", "/api/v1/auth/logout-all")
+ENDS_A_SESSION = tuple(
+    f"/api/v1{path}"
+    for path in ("/auth/logout", "/auth/logout-all", "/auth/reauthenticate", "/auth/change-password", "/users/me/change-password")
+)
+"""The last three after a few wrong passwords."""
 
 
 def configured():
