@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("password_refused_since", sa.DateTime(timezone=True)))
     op.add_column("users", sa.Column("devices_since", sa.DateTime(timezone=True)))
     op.add_column("sessions", sa.Column("device_id", sa.Uuid(as_uuid=False)))
-    op.create_index("ix_sessions_user_id_address", "sessions", ["user_id", "address"])
+    op.create_index("ix_sessions_user_id_address_created_at", "sessions", ["user_id", "address", "created_at"])
     op.add_column("throttles", sa.Column("user_id", sa.Uuid(as_uuid=False)))
     op.create_index("ix_throttles_user_id", "throttles", ["user_id"])
 
@@ -53,7 +53,7 @@ def downgrade() -> None:
     op.drop_table("pending_registrations")
     op.drop_table("one_time_links")
     op.drop_index("ix_throttles_user_id", "throttles")
-    op.drop_index("ix_sessions_user_id_address", "sessions")
+    op.drop_index("ix_sessions_user_id_address_created_at", "sessions")
     for table, columns in (
         ("throttles", ("user_id",)),
         ("sessions", ("device_id",)),

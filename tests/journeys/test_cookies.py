@@ -10,6 +10,7 @@ from secureapi.auth.service import Credentials
 from secureapi.core.requests import Client
 from support.browser import ACCESS, CSRF, REFRESH, SITE, SetCookie, browser_of, cookies_of
 
+DEVICE = "__Host-secureapi_device"
 LOGIN, REFRESHING, LOGOUT = (f"/api/v1/auth/{name}" for name in ("login", "refresh", "logout"))
 ME = "/api/v1/users/me"
 HIDDEN, SHOWN = frozenset(["secure", "httponly"]), frozenset(["secure"])
@@ -51,6 +52,7 @@ def test_signing_in_by_cookie_puts_no_token_into_the_answer(house, base, kind):
         ACCESS: SetCookie(ACCESS, cookies[ACCESS].value, "/", 900, "Strict", HIDDEN, frozenset()),
         REFRESH: SetCookie(REFRESH, cookies[REFRESH].value, f"{base}/auth", life, "Strict", HIDDEN, frozenset()),
         CSRF: SetCookie(CSRF, csrf_token, "/", life, "Strict", SHOWN, frozenset()),
+        DEVICE: SetCookie(DEVICE, cookies[DEVICE].value, "/", 180 * 86400, "Strict", HIDDEN, frozenset()),
     }
     assert answer.json["expires_in"] == 900
     assert 7 * 86400 - 60 < life <= 7 * 86400
@@ -69,6 +71,7 @@ def test_without_secure_cookies_the_names_promise_nothing(make_house, engine):
         "secureapi_access": (frozenset(["httponly"]), "/"),
         "secureapi_refresh": (frozenset(["httponly"]), "/api/v1/auth"),
         "secureapi_csrf": (frozenset(), "/"),
+        "secureapi_device": (frozenset(["httponly"]), "/"),
     }
     access = cookies_of(answer)["secureapi_access"].value
     assert plain(house, "GET", ME, f"secureapi_access={access}").status_code == 200
@@ -81,8 +84,8 @@ def test_tokens_come_in_the_body_unless_cookies_are_asked_for(house, extra):
 
     answer = house.client().post(LOGIN, json={"username": person.username, "password": person.password} | extra)
 
-    assert answer.json.keys() == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in"}
-    assert cookies_of(answer) == {}
+    assert answer.json.keys() == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in", "device_token"}
+    assert cookies_of(answer).keys() == {DEVICE}
 
 
 @pytest.mark.parametrize("delivery", ["Cookie", "cookies", "", None, 1, ["cookie"], {"cookie": True}])
@@ -255,7 +258,7 @@ def test_signing_out_clears_every_cookie(house, base, path):
 
     assert answer.status_code == 200
     assert_cleared(answer, base)
-    assert browser.jar == {}
+    assert [name for name, _ in browser.jar] == [DEVICE], "the device stays known, and that lets nobody in"
     assert_problem(thief.get("/users/me"), 401, "invalid_token")
     assert_problem(thief.post("/auth/refresh"), 401, "invalid_refresh_token")
 
@@ -337,7 +340,7 @@ def test_cookies_that_are_refused_at_the_refresh_are_cleared(house, base):
 
     assert_problem(answer, 401, "invalid_refresh_token")
     assert_cleared(answer, base)
-    assert browser.jar == {}
+    assert [name for name, _ in browser.jar] == [DEVICE], "the device stays known, and that lets nobody in"
 
 
 def test_a_thief_with_a_used_refresh_cookie_closes_the_session_and_loses_his_cookies(house):
@@ -498,4 +501,4 @@ def test_below_a_path_of_its_own_the_refresh_cookie_is_for_the_address_that_the_
     answer = house.client().post("/api/v1/auth/login", json=sent)
 
     paths = {cookie.partition("=")[0]: cookie.partition("Path=")[2].partition(";")[0] for cookie in answer.headers.getlist("Set-Cookie")}
-    assert paths == {"__Host-secureapi_access": "/", "__Secure-secureapi_refresh": "/id/api/v1/auth", "__Host-secureapi_csrf": "/"}
+    assert paths == {ACCESS: "/", REFRESH: "/id/api/v1/auth", CSRF: "/", DEVICE: "/"}

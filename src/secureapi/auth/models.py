@@ -58,7 +58,7 @@ class UserSession(Base):
 
     __table_args__ = (
         Index("ix_sessions_user_id_ended_at", "user_id", "ended_at"),
-        Index("ix_sessions_user_id_address", "user_id", "address"),
+        Index("ix_sessions_user_id_address_created_at", "user_id", "address", "created_at"),
     )
 
 

@@ -14,8 +14,15 @@ from secureapi.security.identity import current_identity
 from secureapi.security.limits import Limits, limited, note
 from secureapi.security.permissions import Permission
 from secureapi.settings import Settings
-from secureapi.users.registration_schemas import RegistrationRequestedResponse
-from secureapi.users.schemas import OwnUserResponse, ProfileChange, RegisterRequest, UserListQuery, UserListResponse, UserResponse
+from secureapi.users.schemas import (
+    OwnUserResponse,
+    ProfileChange,
+    RegisterRequest,
+    RegistrationRequestedResponse,
+    UserListQuery,
+    UserListResponse,
+    UserResponse,
+)
 from secureapi.users.service import Profiles, Registration
 
 blueprint = Blueprint("users", __name__, description="Accounts: one's own, and other people's for those who may.")

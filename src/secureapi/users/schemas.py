@@ -31,6 +31,12 @@ class RegisterRequest(StrictSchema):
     full_name = Text(most=100, pattern=LINE, allow_none=True)
 
 
+class RegistrationRequestedResponse(StrictSchema):
+    """The same for everybody who has to confirm his address first."""
+
+    message = fields.String(required=True)
+
+
 class ProfileChange(StrictSchema):
     """What somebody may change about himself. A field that is left out stays; null empties one that may be empty."""
 

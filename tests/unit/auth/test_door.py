@@ -6,6 +6,7 @@ import pytest
 from flask import Flask
 
 from secureapi.auth.cookies import Brought
+from secureapi.auth.device_tokens import DeviceTokens
 from secureapi.auth.door import Door, PresentedRefresh
 from secureapi.auth.errors import (
     AmbiguousCredentials,
@@ -16,12 +17,18 @@ from secureapi.auth.errors import (
     TokenRefused,
 )
 from secureapi.auth.events import CSRF_REFUSED
+from secureapi.core.clock import SystemClock
 from secureapi.core.errors import Invalid
+from secureapi.core.identifiers import new_id
+from secureapi.core.secret_values import SecretBox
 from secureapi.security.errors import RateLimited
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL
+from support.sample_settings import make_settings
 
 app = Flask("bare")
+ALICE, PHONE, LAPTOP = new_id(), new_id(), new_id()
+DEVICES = DeviceTokens(settings=make_settings(), clock=SystemClock(), secret_box=SecretBox("a secret"))
 
 
 def identity(**more):
@@ -38,10 +45,12 @@ class Household:
         self.refresh = identity(comes_by_cookie=True)
         self.others = self.unproved = None
         self.asked, self.recorded, self.spent, self.cleared = [], [], [], 0
+        self.device_cookie = ""
         self.door = Door(
             callers=Callers(self),
             clients=self,
             cookies=self,
+            devices=DEVICES,
             own_pages=self,
             holders=Holders(self),
             limits=self,
@@ -54,6 +63,9 @@ class Household:
         if isinstance(self.cookies, Exception):
             raise self.cookies
         return self.cookies
+
+    def device(self):
+        return self.device_cookie
 
     def clear(self):
         self.cleared += 1
@@ -289,3 +301,31 @@ def test_a_made_up_refresh_cookie_has_no_session_to_prove_and_is_left_to_those_w
 def test_nothing_secret_is_shown_by_accident():
     assert "sar_x" not in repr(PresentedRefresh("sar_x", csrf_token="n.t"))
     assert "n.t" not in repr(PresentedRefresh("sar_x", csrf_token="n.t"))
+
+
+def stranger(household, headers=None, address="192.0.2.7"):
+    with app.test_request_context(headers=headers or {}, environ_overrides={"REMOTE_ADDR": address}):
+        return household.door.stranger()
+
+
+def test_a_device_that_is_known_is_counted_by_itself_and_everybody_else_by_his_address():
+    household, phone, laptop = Household(), *(DEVICES.issue(ALICE, device, since=None) for device in (PHONE, LAPTOP))
+
+    assert stranger(household) == "192.0.2.7"
+    for forged in ("x", f"{phone}A", phone.swapcase(), f"{phone},{phone}"):
+        assert stranger(household, {"X-Device-Token": forged}) == "192.0.2.7"
+    assert stranger(household, {"X-Device-Token": phone}) == f"device:{PHONE}"
+    household.device_cookie = laptop
+    assert stranger(household) == f"device:{LAPTOP}"
+    assert stranger(household, {"X-Device-Token": phone}) == f"device:{PHONE}", "whoever sets a header means it"
+    assert stranger(household, {"X-Device-Token": "x"}) == f"device:{LAPTOP}"
+    assert household.asked == [], "no credential is looked at for that"
+
+
+def test_whoever_brings_a_device_of_another_account_is_counted_by_his_address_after_all():
+    household = Household()
+
+    with app.test_request_context(environ_overrides={"REMOTE_ADDR": "192.0.2.7"}):
+        household.door.count_as_stranger()
+
+    assert household.spent == [("login", "192.0.2.7")]

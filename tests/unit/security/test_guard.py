@@ -10,7 +10,7 @@ from secureapi.core.declarations import declare
 from secureapi.core.problems import init_problems
 from secureapi.security.errors import RateLimited
 from secureapi.security.events import ACCESS_DENIED
-from secureapi.security.guard import Access, Guard, access_of, public, requires, signed_in, undeclared_endpoints
+from secureapi.security.guard import Access, Guard, access_of, counted_by_device, public, requires, signed_in, undeclared_endpoints
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, UNLIMITED, limited
 from secureapi.security.permissions import Permission, permissions_of
@@ -72,6 +72,9 @@ class House:
             raise self.who
         return self.who
 
+    def stranger(self):
+        return "device:phone"
+
     def view(self, path, *declarations, methods=("GET", "POST")):
         def endpoint():
             self.entered.append(path)
@@ -90,6 +93,7 @@ def house():
     built = House()
     built.view("/public", public)
     built.view("/login", public, limited("login"))
+    built.view("/known", public, limited("login"), counted_by_device)
     built.view("/probe", public, limited(UNLIMITED))
     built.view("/me", signed_in)
     built.view("/status", signed_in, limited(UNLIMITED))
@@ -285,3 +289,10 @@ def test_access_reads_as_a_sentence():
         "nobody",
         "a and b",
     ]
+
+
+def test_only_where_it_is_declared_a_known_device_is_counted_by_itself(house):
+    for path, subject in {"/login": "127.0.0.1", "/known": "device:phone"}.items():
+        house.limits.spent.clear()
+        assert house.ask(path).status_code == 200
+        assert house.limits.spent == [("login", subject)]
