@@ -1,6 +1,6 @@
 """The application factory: a table of contents, then the boot checks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ from secureapi.auth.routes.well_known import well_known_blueprint
 from secureapi.cli import register_commands
 from secureapi.core.clock import Clock, SystemClock
 from secureapi.core.database import db, engine_options
+from secureapi.core.declarations import declare
 from secureapi.core.identifiers import is_id
 from secureapi.core.logs import configure_logs, init_request_log
 from secureapi.core.problems import init_problems
 from secureapi.core.proxies import TrustedProxies
+from secureapi.core.versions import METHODS, VERSIONS, ApiVersion, State, current, init_versions, refuse_removed
 from secureapi.security import probes
 from secureapi.security import routes as security_routes
 from secureapi.security.account_pages import account_pages_blueprint
-from secureapi.security.guard import undeclared_endpoints
+from secureapi.security.guard import public, undeclared_endpoints
 from secureapi.security.headers import init_headers
 from secureapi.security.limits import add_limit_headers
 from secureapi.security.openapi import OpenApi, init_openapi
@@ -30,18 +32,24 @@ from secureapi.settings import Settings, load_settings
 from secureapi.users import routes as user_routes
 from secureapi.wiring import wire
 
-API = "/api/v1"
 _HERE = Path(__file__).resolve().parent
 MIGRATIONS = next((p for p in (_HERE / "migrations", _HERE.parents[1] / "migrations") if p.is_dir()), _HERE / "migrations")
 """Inside the package where it was installed from a wheel, beside `src` in a checkout."""
 _API_VERSION = "1.0.0"
 
 
-def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint, ...] = (), clock: Clock | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    blueprints: tuple[Blueprint, ...] = (),
+    clock: Clock | None = None,
+    versions: tuple[ApiVersion, ...] = VERSIONS,
+) -> Flask:
     """Build the application. Without `settings` they are read from the environment.
 
-    `blueprints` are yours: registered as they are, under the same guard. `clock` stands in for the machine's. Raises
-    `SettingsRefused` when the settings cannot be right, and `RuntimeError` when an endpoint does not declare who may enter.
+    `blueprints` are yours: registered as they are, under the same guard. `clock` stands in for the machine's, `versions` for the
+    register of API versions. Raises `SettingsRefused` when the settings cannot be right, and `RuntimeError` when an endpoint does not
+    declare who may enter.
     """
     settings = settings or load_settings()
     configure_logs(settings)
@@ -60,11 +68,11 @@ def create_app(settings: Settings | None = None, *, blueprints: tuple[Blueprint,
     _allow_origins(app, settings)
 
     api = init_openapi(app, title=settings.app_name, version=_API_VERSION)
-    _mount(app, api, settings)
+    _mount(app, api, settings, versions)
     app.register_blueprint(probes.blueprint)
     app.register_blueprint(pages_blueprint(settings, api, talisman))
-    app.register_blueprint(account_pages_blueprint(settings, talisman, api=API))
-    app.register_blueprint(well_known_blueprint(settings, api=API))
+    app.register_blueprint(account_pages_blueprint(settings, talisman, api=current(versions).path))
+    app.register_blueprint(well_known_blueprint(settings, api=current(versions).path))
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
 
@@ -110,8 +118,12 @@ def _configure(app: Flask, settings: Settings) -> None:
     app.url_map.redirect_defaults = False
 
 
-def _mount(app: Flask, api: OpenApi, settings: Settings) -> None:
-    """Every blueprint under /api/v1, and once more without it for clients that follow the seed documents."""
+def _mount(app: Flask, api: OpenApi, settings: Settings, versions: Sequence[ApiVersion]) -> None:
+    """Every blueprint under the version in force, and once more without one for clients that follow the seed documents.
+
+    Deprecated versions reach the same handlers. One of which a version has its own gets a table of its own here.
+    """
+    canonical = current(versions).path
     mounted = (
         (auth_routes.auth, "/auth"),
         (user_routes.registration_blueprint(settings), "/auth"),
@@ -121,16 +133,30 @@ def _mount(app: Flask, api: OpenApi, settings: Settings) -> None:
         (security_routes.blueprint, "/security"),
         (auth_routes.administration, "/admin"),
     )
+    deprecated = [version for version in versions if version.state is State.DEPRECATED]
     for blueprint, prefix in mounted:
-        api.register_blueprint(blueprint, url_prefix=API + prefix)
+        api.register_blueprint(blueprint, url_prefix=canonical + prefix)
+        for version in deprecated:
+            app.register_blueprint(blueprint, url_prefix=version.path + prefix, name=f"{version.name}-{blueprint.name}")
         if settings.unversioned_paths:
             app.register_blueprint(blueprint, url_prefix=prefix, name=f"unversioned-{blueprint.name}")
+    for version in versions:
+        if version.state is State.REMOVED:
+            _close(app, version)
+    init_versions(app, versions)
 
     @app.after_request
     def _name_the_canonical_path(response: Response) -> Response:
         if request.blueprint and request.blueprint.startswith("unversioned-"):
-            response.headers.add("Link", f'<{API}{request.path}>; rel="canonical"')
+            response.headers.add("Link", f'<{canonical}{request.path}>; rel="canonical"')
         return response
+
+
+def _close(app: Flask, version: ApiVersion) -> None:
+    """Answer 410 to everything below a version's path, whatever the method and the query."""
+    gone = declare(public(refuse_removed), "takes_query", value=True)
+    for path in (version.path, f"{version.path}/", f"{version.path}/<path:_rest>"):
+        app.add_url_rule(path, endpoint=f"removed-{version.name}", view_func=gone, methods=METHODS, provide_automatic_options=False)
 
 
 def _allow_origins(app: Flask, settings: Settings) -> None:

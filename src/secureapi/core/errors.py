@@ -68,6 +68,13 @@ class NotFound(Refusal):
     detail = "There is nothing here."
 
 
+class Gone(Refusal):
+    """Was here, and will not come back."""
+
+    code = "version_removed"
+    detail = "This version of the API is gone. The Link header names its successor."
+
+
 class Conflict(Refusal):
     """Clashes with how things are now."""
 
