@@ -1,17 +1,30 @@
-"""How migrations run: online, over the application's own engine. `flask db upgrade` calls this."""
+"""How migrations run: online, over the application's own engine. `flask db upgrade` calls this.
+
+Extensions are brought up to date behind us, when our own tables stand at their newest revision.
+"""
 
 from alembic import context
 from flask import current_app
 
 from secureapi.core.database import Base
+from secureapi.core.extension_migrations import ExtensionMigrations
+from secureapi.core.services import service
 
 migrate = current_app.extensions["migrate"]
 database = migrate.db
+OURS = {mapper.local_table.name for mapper in Base.registry.mappers if mapper.class_.__module__.startswith("secureapi.")}
 
 
 def _leave_out(_object: object, name: str | None, type_: str, _reflected: bool, _compare_to: object) -> bool:  # noqa: FBT001 - alembic calls it
     """Tables of people who build on secureapi are theirs to migrate."""
-    return not (type_ == "table" and name not in Base.metadata.tables)
+    return not (type_ == "table" and name not in OURS)
+
+
+def _is_upgraded() -> bool:
+    """Whether this was an upgrade, and not a downgrade, a stamp or a look, and has come to the end."""
+    present = context.get_context()
+    newest = set(context.script.get_heads())
+    return getattr(present.opts["fn"], "__name__", "") == "upgrade" and set(present.get_current_heads()) == newest
 
 
 with database.engine.connect() as connection:
@@ -25,3 +38,6 @@ with database.engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
     connection.commit()
+    if _is_upgraded():
+        connection.commit()
+        service(ExtensionMigrations).upgrade(connection)

@@ -1,6 +1,6 @@
 """The application factory: a table of contents, then the boot checks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ from werkzeug.routing import BaseConverter, ValidationError
 from secureapi.auth import routes as auth_routes
 from secureapi.auth.routes.well_known import well_known_blueprint
 from secureapi.cli import register_commands
+from secureapi.core.api import Blueprint as DocumentedBlueprint
 from secureapi.core.clock import Clock, SystemClock
 from secureapi.core.database import db, engine_options
 from secureapi.core.declarations import declare
+from secureapi.core.extension_migrations import ExtensionMigrations
 from secureapi.core.identifiers import is_id
 from secureapi.core.logs import configure_logs, init_request_log
 from secureapi.core.problems import init_problems
 from secureapi.core.proxies import TrustedProxies
+from secureapi.core.services import provide
 from secureapi.core.versions import METHODS, VERSIONS, ApiVersion, State, current, init_versions, refuse_removed
+from secureapi.plugins import Extension, extensions_of
 from secureapi.security import probes
 from secureapi.security import routes as security_routes
 from secureapi.security.account_pages import account_pages_blueprint
 from secureapi.security.guard import public, undeclared_endpoints
 from secureapi.security.headers import init_headers
+from secureapi.security.idempotency import REPLAYED, misplaced_endpoints
 from secureapi.security.limits import add_limit_headers
 from secureapi.security.openapi import OpenApi, init_openapi
 from secureapi.security.pages import pages_blueprint
@@ -41,15 +46,15 @@ _API_VERSION = "1.0.0"
 def create_app(
     settings: Settings | None = None,
     *,
-    blueprints: tuple[Blueprint, ...] = (),
+    blueprints: Iterable[Blueprint | Extension] = (),
     clock: Clock | None = None,
     versions: tuple[ApiVersion, ...] = VERSIONS,
 ) -> Flask:
     """Build the application. Without `settings` they are read from the environment.
 
-    `blueprints` are yours: registered as they are, under the same guard. `clock` stands in for the machine's, `versions` for the
-    register of API versions. Raises `SettingsRefused` when the settings cannot be right, and `RuntimeError` when an endpoint does not
-    declare who may enter.
+    `blueprints` are yours: registered as they are, under the same guard, and after them those of the installed packages that `PLUGINS`
+    names. `clock` stands in for the machine's, `versions` for the register of API versions. Raises `SettingsRefused` when the settings
+    cannot be right, and `RuntimeError` when an endpoint does not declare who may enter.
     """
     settings = settings or load_settings()
     configure_logs(settings)
@@ -73,11 +78,11 @@ def create_app(
     app.register_blueprint(pages_blueprint(settings, api, talisman))
     app.register_blueprint(account_pages_blueprint(settings, talisman, api=current(versions).path))
     app.register_blueprint(well_known_blueprint(settings, api=current(versions).path))
-    for blueprint in blueprints:
-        app.register_blueprint(blueprint)
+    _plug_in(app, api, extensions_of(blueprints, settings.plugins))
 
     register_commands(app)
     _refuse_undeclared(app)
+    _refuse_misplaced(app)
     app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     return app
 
@@ -92,7 +97,8 @@ class _Application(Flask):
 class IdConverter(BaseConverter):
     """`<id:name>` in a path: an identifier in its one canonical spelling; anything else is 404."""
 
-    regex = "[^/]{36}"
+    # As strict as what decides: a spelling that only `to_python` refuses would be told apart by its method (405 instead of 404).
+    regex = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
     def to_python(self, value: str) -> str:
         if not is_id(value):
@@ -152,6 +158,15 @@ def _mount(app: Flask, api: OpenApi, settings: Settings, versions: Sequence[ApiV
         return response
 
 
+def _plug_in(app: Flask, api: OpenApi, extensions: Sequence[Blueprint | Extension]) -> None:
+    """What people who build on this bring: endpoints, in the API's description where they are documented, and migrations."""
+    for each in extensions:
+        blueprint = each.blueprint if isinstance(each, Extension) else each
+        (api if isinstance(blueprint, DocumentedBlueprint) else app).register_blueprint(blueprint)
+    folders = {each.name: each.migrations for each in extensions if isinstance(each, Extension) and each.migrations}
+    provide(app, ExtensionMigrations(folders))
+
+
 def _close(app: Flask, version: ApiVersion) -> None:
     """Answer 410 to everything below a version's path, whatever the method and the query."""
     gone = declare(public(refuse_removed), "takes_query", value=True)
@@ -166,7 +181,7 @@ def _allow_origins(app: Flask, settings: Settings) -> None:
             origins=list(settings.cors_origins),
             methods=list(settings.cors_allow_methods),
             allow_headers=list(settings.cors_allow_headers),
-            expose_headers=["X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After", "Link"],
+            expose_headers=["X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After", "Link", REPLAYED],
             supports_credentials=settings.cors_allow_credentials,
             max_age=600,
             always_send=False,
@@ -183,3 +198,9 @@ def _refuse_undeclared(app: Flask) -> None:
     missing = undeclared_endpoints(app)
     if missing:
         raise RuntimeError(f"these endpoints do not declare who may enter (@public, @signed_in or @requires): {', '.join(missing)}")
+
+
+def _refuse_misplaced(app: Flask) -> None:
+    misplaced = misplaced_endpoints(app)
+    if misplaced:
+        raise RuntimeError(f"@idempotent stands below @accepts, on endpoints for callers who are signed in: {', '.join(misplaced)}")

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from secureapi.auth import events
 from secureapi.auth.access_tokens import AccessTokens
+from secureapi.auth.api_key_callers import ApiKeyCallers
+from secureapi.auth.api_key_values import ApiKeyValues
 from secureapi.auth.callers import Callers
 from secureapi.auth.client_authentication import ClientAuthentication
 from secureapi.auth.cookies import Cookies
@@ -18,18 +20,21 @@ from secureapi.auth.door import Door
 from secureapi.auth.holders import Holders
 from secureapi.auth.keys import KeyRing
 from secureapi.auth.known_callers import KnownCallers
-from secureapi.auth.models import ApiClient, SigningKey
+from secureapi.auth.models import ApiClient, ApiKey, ApiKeyValue, SigningKey
 from secureapi.auth.own_pages import OwnPages
 from secureapi.auth.recipients import Recipients
 from secureapi.auth.refresh_tokens import RefreshTokens
-from secureapi.auth.repository import SessionRepository
+from secureapi.auth.repository import ApiKeyRepository, SessionRepository
 from secureapi.auth.service import (
     Addresses,
+    Administration,
+    ApiKeys,
     Clients,
     Credentials,
     Disowning,
     Introspection,
     LivingSessions,
+    NewAccounts,
     Reauthentication,
     Recovery,
     Sessions,
@@ -66,17 +71,21 @@ from secureapi.security.delays import Delays
 from secureapi.security.fallback import Fallback
 from secureapi.security.guard import Guard
 from secureapi.security.identity import Identity
+from secureapi.security.kept_answers import KeptAnswers
 from secureapi.security.limits import Limits
 from secureapi.security.links import OneTimeLinks
 from secureapi.security.metrics import Metrics
+from secureapi.security.ownership import ObjectAccess
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy
 from secureapi.security.service import EventReader
 from secureapi.security.trail import Trail, record_row_changes
 from secureapi.settings import Settings
-from secureapi.users.models import User
-from secureapi.users.service import Directory, Profiles, Registration, RegistrationMail
+from secureapi.users.models import CustomRole, User
+from secureapi.users.service import Authority, Directory, Explanations, Profiles, Registration, RegistrationMail, Roles
+from secureapi.users.service.export_users import Exports
+from secureapi.users.service.import_users import Imports
 
-AUDITED_MODELS = (User, SigningKey, ApiClient)
+AUDITED_MODELS = (User, CustomRole, SigningKey, ApiClient, ApiKey, ApiKeyValue)
 """Every change of a row of these is recorded. Sessions are not among them: each of their changes has an event of its own."""
 
 record_row_changes(AUDITED_MODELS)
@@ -152,8 +161,11 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
     token_pairs = TokenPairs(settings=settings, clock=clock, access_tokens=access_tokens)
     known = KnownCallers(redis, settings.api_rate_limit, most_held=max(1, settings.web_threads // 4)) if redis else None
     callers = Callers(database=database, clock=clock, tokens=access_tokens, limits=limits, known=known)
+    key_values = ApiKeyValues(secret_box)
+    api_keys = ApiKeyCallers(database=database, clock=clock, trail=trail, limits=limits, values=key_values)
     proofs = Proofs(database=database, clock=clock, trail=trail, outbox=outbox, guesses=guesses, callers=callers, kind=kinds[SESSION])
 
+    authority = Authority(database=database, trail=trail)
     registration = Registration(
         settings=settings,
         database=database,
@@ -225,7 +237,16 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
             callers=callers,
         ),
         Reauthentication(database=database, clock=clock, trail=trail, proofs=proofs, token_pairs=token_pairs),
-        LivingSessions(database=database, clock=clock, trail=trail, callers=callers),
+        LivingSessions(database=database, clock=clock, trail=trail, authority=authority, callers=callers),
+        ApiKeys(
+            settings=settings,
+            database=database,
+            clock=clock,
+            trail=trail,
+            outbox=outbox,
+            values=key_values,
+            is_going=partial(_is_going, clock),
+        ),
         Clients(database=database, clock=clock, trail=trail),
         Introspection(
             settings=settings,
@@ -238,6 +259,14 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
         ),
         registration,
         Directory(database=database, trail=trail),
+        Exports(database=database, trail=trail),
+        Imports(database=database, clock=clock, trail=trail, secret_box=secret_box, hasher=hasher, policy=policy),
+        Roles(database=database, clock=clock, trail=trail, authority=authority),
+        Explanations(database=database, trail=trail),
+        NewAccounts(clock=clock, trail=trail, outbox=outbox, hasher=hasher, policy=policy, authority=authority),
+        Administration(
+            clock=clock, trail=trail, outbox=outbox, links=links, attempts=attempts, authority=authority, callers=callers
+        ),
         Profiles(database=database, clock=clock, trail=trail, outbox=outbox, is_going=partial(_is_going, clock)),
         Recovery(
             settings=settings,
@@ -280,6 +309,8 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
         Statistics(database=database, clock=clock),
         SigningKeys(settings=settings, database=database, keys=keys),
         EventReader(database=database, clock=clock, trail=trail),
+        ObjectAccess(database=database, clock=clock, trail=trail),
+        KeptAnswers(database=database, clock=clock, secret_box=secret_box),
         outbox,
         links,
         recipients,
@@ -294,6 +325,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
     clients = ClientAuthentication(database=database, trail=trail, secret_box=secret_box, limits=limits)
     door = Door(
         callers=callers,
+        api_keys=api_keys,
         clients=clients,
         cookies=cookies,
         devices=device_tokens,
@@ -317,6 +349,8 @@ def _fallback(settings: Settings, database: Database, clock: Clock, trail: Trail
 
 
 def _is_going(clock: Clock, session: Session, caller: Identity) -> bool:
+    if caller.key_id:
+        return ApiKeyRepository(session).is_living(caller.key_id, now=clock.now())
     return SessionRepository(session).find_living(caller.session_id, now=clock.now()) is not None
 
 

@@ -41,7 +41,7 @@ def test_a_page_of_a_listed_origin_may_read_and_is_named(house, origin):
     assert "Origin" in answer.headers["Vary"]
     assert "Access-Control-Allow-Credentials" not in answer.headers
     exposed = {name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
-    assert exposed == {"X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After", "Link"}
+    assert exposed == {"X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After", "Link", "Idempotency-Replayed"}
 
 
 @pytest.mark.parametrize("origin", STRANGERS)

@@ -20,7 +20,7 @@ def test_the_description_is_valid(described):
 
 def test_every_endpoint_is_described_with_who_may_enter_and_every_refusal(house, described):
     routed = {
-        (rule.rule.replace("<id:", "{").replace(">", "}"), method.lower())
+        (rule.rule.replace("<id:", "{").replace("<", "{").replace(">", "}"), method.lower())
         for rule in house.app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
         if rule.rule.startswith(API)

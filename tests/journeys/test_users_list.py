@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
+from secureapi.core.masking import masked_email
 
 USERS = "/api/v1/users"
 SEES = {"admin": 200, "moderator": 200, "user": 403, "viewer": 403}
@@ -68,7 +69,8 @@ def test_the_envelope_and_the_links_of_the_first_page(house, village):
     assert answer.json.keys() == {"users", "total", "page", "per_page", "pages"}
     assert (answer.json["total"], answer.json["page"], answer.json["per_page"], answer.json["pages"]) == (45, 1, 20, 3)
     assert [user["username"] for user in answer.json["users"]] == [person.username for person in people[:20]]
-    assert "password" not in answer.text
+    assert "password_hash" not in answer.text
+    assert people[0].password not in answer.text
     assert "canonical" not in answer.text
     common = {"q": word, "per_page": "20"}
     assert links(answer) == {"first": common | {"page": "1"}, "next": common | {"page": "2"}, "last": common | {"page": "3"}}
@@ -121,6 +123,17 @@ def test_the_search_is_by_name_and_by_address_in_any_case(house, village):
     assert listed(house, administrator, q=word[1:]).json["total"] == 0
 
 
+def test_a_moderator_finds_nobody_by_an_address_that_he_may_not_see(house, village):
+    _, word, people = village
+    moderator = house.person(role="moderator")
+
+    found = listed(house, moderator, q=people[7].username)
+
+    assert [user["email"] for user in found.json["users"]] == [masked_email(people[7].email)]
+    assert listed(house, moderator, q=people[7].email).json["total"] == 0
+    assert listed(house, moderator, q=f"{word}.").json["total"] == 0
+
+
 def test_the_list_can_be_narrowed_to_a_role_or_a_status(house, village):
     administrator, word, _ = village
     viewer = house.person(role="viewer", username=f"z{word}-viewer")
@@ -131,12 +144,37 @@ def test_the_list_can_be_narrowed_to_a_role_or_a_status(house, village):
     assert listed(house, administrator, q=f"z{word}", status="active").json["total"] == 0
 
 
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "username", "-username"])
+def test_behind_what_is_counted_the_links_go_on_by_place(make_house, engine, monkeypatch, sort):
+    house = make_house(engine)
+    administrator = house.administrator()
+    people = [house.register().username for _ in range(12)]
+    for module in ("repository", "routes", "schemas"):
+        monkeypatch.setattr(f"secureapi.users.{module}.MOST_PASSED", 4)
+    seen, query, steps = [], {"per_page": "2", "sort": sort, "role": "user"}, []
+
+    while query:
+        steps.append("after" if "after" in query else "page")
+        answer = listed(house, administrator, **query)
+        assert answer.json["total"] == 4
+        seen += [user["username"] for user in answer.json["users"]]
+        query = links(answer).get("next") if answer.headers.get("Link") else None
+
+    expected = sorted(people) if "username" in sort else people
+    assert seen == (expected[::-1] if sort.startswith("-") else expected)
+    assert steps == ["page", "page", *["after"] * 5]
+    assert_problem(listed(house, administrator, per_page=2, page=3), 422)
+
+
 WRONG = [
+    *({"after": place} for place in ("", "x", "2026-01-01~x", "2026-01-01T00:00:00~01890000-0000-7000-8000-000000000000", "~", "x" * 101)),
+    {"after": "x", "page": "2", "sort": "username"},
+    {"page": "101"},
     *({"page": page} for page in ("0", "-1", "1.5", "1_0", "٣", " 7", "7 ", "1e3", "0x10", "9" * 30, "", "NaN", "true", "100001")),
     *({"per_page": size} for size in ("0", "101", "-20", "99999999999999999999")),
     *({"sort": order} for order in ("password_hash", "username;--", "", "USERNAME", "--username")),
     {"role": "superuser"},
-    {"status": "locked"},
+    {"status": "frozen"},
     {"q": ""},
     {"q": "x" * 101},
     {"q": "a\u0000b"},
@@ -177,6 +215,7 @@ def test_who_may_not_see_accounts_finds_nothing_where_one_is_and_where_none_is(h
     assert_problem(absent, 404, "user_not_found")
     if SEES[role] == 200:
         assert there.json["id"] == victim.id
+        assert there.json["email"] == (victim.email if role == "admin" else masked_email(victim.email))
         (event,) = house.events("users.record.read", subject=victim)
         assert event.actor_id == person.id
     else:

@@ -50,12 +50,14 @@ class Live:
         self.port = settings.port
         self.url = f"http://127.0.0.1:{self.port}"
         kept = {name: value for name, value in os.environ.items() if name in KEPT}
+        self.environment = kept | as_environment(settings) | {"SECUREAPI_DOTENV": os.devnull} | environment
+        """What its processes see."""
         self.server = Server(
             [sys.executable, "-m", "gunicorn"],
             log=log,
             is_up=self._is_up,
             cwd=ROOT,
-            env=kept | as_environment(settings) | {"SECUREAPI_DOTENV": os.devnull} | environment,
+            env=self.environment,
         )
 
     def start(self) -> "Live":

@@ -13,7 +13,7 @@ from secureapi.core.database import Database
 from secureapi.core.redis import RedisAway
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, Limits, Spent, note
-from secureapi.security.permissions import permissions_of
+from secureapi.users.custom_roles import permissions_now
 from secureapi.users.models import Status
 
 _log = structlog.get_logger(__name__)
@@ -45,11 +45,11 @@ class Callers:
             role = self._role_now(claims, None)
             # Redis was just found away: waiting for it once more would double what the caller waits.
             self._limits.spend(GENERAL, f"session:{claims.session_id}", alone=self._known is not None)
-            return _identity(claims, role)
+            return self._identity(claims, role)
         if sighting.has_ended or sighting.budget is None:
             raise TokenRefused
         self._note(sighting.budget)
-        return _identity(claims, sighting.role or self._role_now(claims, sighting))
+        return self._identity(claims, sighting.role or self._role_now(claims, sighting))
 
     def session_ended(self, user_id: str, session_id: str) -> None:
         """Make the end of a session known to every worker, after it was committed and before it is answered. May hold, or `Unavailable`."""
@@ -84,17 +84,16 @@ class Callers:
     def _note(self, budget: Budget) -> None:
         note(Spent(GENERAL, self._limits.rates[GENERAL], budget.remaining, budget.resets_in, is_exceeded=budget.is_exceeded))
 
-
-def _identity(claims: Claims, role: str) -> Identity:
-    """The identity, unless the role was changed after the token was issued: what it says would then be wrong."""
-    if role != claims.role:
-        raise TokenRefused
-    return Identity(
-        user_id=claims.user_id,
-        session_id=claims.session_id,
-        role=role,
-        permissions=permissions_of(role),
-        token_id=claims.token_id,
-        authenticated_at=claims.authenticated_at,
-        methods=claims.methods,
-    )
+    def _identity(self, claims: Claims, role: str) -> Identity:
+        """The identity, unless the role was changed after the token was issued: what it says would then be wrong."""
+        if role != claims.role:
+            raise TokenRefused
+        return Identity(
+            user_id=claims.user_id,
+            session_id=claims.session_id,
+            role=role,
+            permissions=permissions_now(self._database, role),
+            token_id=claims.token_id,
+            authenticated_at=claims.authenticated_at,
+            methods=claims.methods,
+        )

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from flask import request
 
+from secureapi.auth.api_key_callers import ApiKeyCallers
+from secureapi.auth.api_key_values import PREFIX
 from secureapi.auth.callers import Callers
 from secureapi.auth.client_authentication import ClientAuthentication
 from secureapi.auth.cookies import Brought, Cookies
 from secureapi.auth.device_tokens import DeviceTokens, Presented
-from secureapi.auth.errors import AmbiguousCredentials, CrossSiteRequest, RefreshRefused, TokenMissing, TokenRefused
+from secureapi.auth.errors import AmbiguousCredentials, CrossSiteRequest, InvalidClientRequest, RefreshRefused, TokenMissing, TokenRefused
 from secureapi.auth.events import CSRF_REFUSED
 from secureapi.auth.holders import Holders
 from secureapi.auth.own_pages import OwnPages
@@ -42,6 +44,7 @@ class Door:
         self,
         *,
         callers: Callers,
+        api_keys: ApiKeyCallers,
         clients: ClientAuthentication,
         cookies: Cookies,
         devices: DeviceTokens,
@@ -52,6 +55,7 @@ class Door:
         trail: Trail,
     ) -> None:
         self._callers = callers
+        self._api_keys = api_keys
         self._clients = clients
         self._cookies = cookies
         self._devices = devices
@@ -64,11 +68,11 @@ class Door:
     def caller(self, *, or_by_refresh_cookie: bool = False) -> Identity:
         """Who is calling. Raises `Unauthenticated`, `AmbiguousCredentials`, and `Denied` where another site has sent the request."""
         if "HTTP_COOKIE" not in request.environ:
-            return self._callers.identify(bearer_token())
+            return self._by_header()
         brought = self._cookies.brought()
         if not brought.has_token:
-            return self._callers.identify(bearer_token())
-        if "HTTP_AUTHORIZATION" in request.environ:
+            return self._by_header()
+        if _has_header():
             raise AmbiguousCredentials
         try:
             identity = self._by_cookie(brought, or_by_refresh_cookie=or_by_refresh_cookie)
@@ -82,6 +86,16 @@ class Door:
             self._remember(refusal, identity)
             raise
         return identity
+
+    def _by_header(self) -> Identity:
+        """By a token or an API key, as a bearer, or by an API key in the header that is only for these. One of them, once."""
+        key: str | None = request.environ.get("HTTP_X_API_KEY")
+        if key is None:
+            token = bearer_token()
+            return self._api_keys.identify(token, current_client()) if token.startswith(PREFIX) else self._callers.identify(token)
+        if "HTTP_AUTHORIZATION" in request.environ or "," in key:
+            raise AmbiguousCredentials
+        return self._api_keys.identify(key, current_client())
 
     def _by_cookie(self, brought: Brought, *, or_by_refresh_cookie: bool) -> Identity:
         can_refresh = or_by_refresh_cookie and brought.refresh is not None
@@ -128,7 +142,7 @@ class Door:
             if in_body is None:
                 raise Invalid(faults=[Fault("/refresh_token", "required", "This field is required, unless the cookie is sent.")])
             return PresentedRefresh(in_body)
-        if in_body is not None or "HTTP_AUTHORIZATION" in request.environ:
+        if in_body is not None or _has_header():
             raise AmbiguousCredentials
         session_id = self._holders.session_of(brought.refresh)
         try:
@@ -169,7 +183,14 @@ class Door:
 
     def client(self) -> str:
         """The id of the service that is calling. Raises `InvalidClient`, and `InvalidClientRequest` where it proves itself twice."""
+        if "HTTP_X_API_KEY" in request.environ:
+            raise InvalidClientRequest
         return self._clients.client_id()
+
+
+def _has_header() -> bool:
+    """Whether the request has a credential in a header."""
+    return "HTTP_AUTHORIZATION" in request.environ or "HTTP_X_API_KEY" in request.environ
 
 
 def bearer_token() -> str:

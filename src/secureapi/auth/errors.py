@@ -81,6 +81,48 @@ class NoSuchSession(NotFound):
     detail = "There is no such session."
 
 
+class NoSuchApiKey(NotFound):
+    """No API key of this account that can still be used has this id."""
+
+    code = "no_such_api_key"
+    detail = "There is no such API key."
+
+
+class TooManyApiKeys(Conflict):
+    """The account has MAX_API_KEYS_PER_USER."""
+
+    code = "too_many_api_keys"
+    detail = "This account has as many API keys as it may have. Revoke one first."
+
+
+class TooManyRotations(Conflict):
+    """Too many former values of the key are in their overlap."""
+
+    code = "too_many_rotations"
+    detail = "Several former values of this key are still good. Wait, or rotate with an overlap of 0, which ends them all."
+
+
+class ScopeNotHeld(Denied):
+    """An API key shall be able to do what its owner cannot; `errors` names which scopes."""
+
+    code = "scope_not_held"
+    detail = "A key cannot have more permissions than its owner; see errors."
+
+
+class BeyondBounds(Rejected):
+    """A key shall live longer, or be used more often, than the settings allow; `errors` says what."""
+
+    code = "beyond_bounds"
+    detail = "This server does not allow that much for an API key; see errors."
+
+
+class NotAnApiKey(Rejected):
+    """The shape or the checksum is wrong."""
+
+    code = "not_an_api_key"
+    detail = "This is no API key of this service: its shape or its checksum is wrong."
+
+
 class InvalidClient(Unauthenticated):
     """No client, or the wrong secret (RFC 6749 section 5.2)."""
 

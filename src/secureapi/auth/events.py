@@ -64,7 +64,7 @@ LINK_REFUSED = declare(
 DISOWNED = declare(
     "auth.account.disowned",
     'The owner of an account said "this was not me": all sessions ended, and the password opens nothing until there is another one. '
-    "`ended` is how many.",
+    "`ended` is how many, `keys` how many API keys were revoked.",
     severity=Severity.CRITICAL,
 )
 PASSWORD_REHASHED = declare("auth.password.rehashed", "A password that was right was hashed again under the policy in force.")
@@ -116,6 +116,31 @@ CLIENT_REFUSED = declare(
     "Somebody failed to prove that he is a client. `client_id` is a keyed hash of the name that was given.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
+)
+API_KEY_CREATED = declare("auth.api_key.created", "Somebody made an API key. `scopes` are what it may do.", severity=Severity.WARNING)
+API_KEY_ROTATED = declare(
+    "auth.api_key.rotated", "An API key got a new value. `overlap_hours` is how long the one before it goes on.", severity=Severity.WARNING
+)
+API_KEY_REVOKED = declare(
+    "auth.api_key.revoked", "An API key was revoked by its owner or at the command line; it opens nothing from now on."
+)
+API_KEY_LEAKED = declare(
+    "auth.api_key.leaked",
+    "A value of an API key was found where it should not be, and the key was revoked. `was_living` says whether it was still good.",
+    severity=Severity.CRITICAL,
+)
+API_KEY_REFUSED = declare(
+    "auth.api_key.refused",
+    "The right value of an API key was refused: `reason` is revoked, expired, replaced (the overlap after a rotation is over), disabled "
+    "(its owner is) or network. At most one a minute and key.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
+)
+API_KEY_CHANGE_REFUSED = declare(
+    "auth.api_key.change_refused",
+    "An API key was not made or changed: `reason` is scope_not_held, beyond_bounds, too_many_api_keys or too_many_rotations.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
 )
 MAIL_DEAD = declare(
     "mail.dead",

@@ -1,9 +1,9 @@
-"""Tables of this room: sessions, signing keys, former passwords, and the clients that ask about tokens."""
+"""Tables of this room: sessions, signing keys, former passwords, API keys, and the clients that ask about tokens."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Uuid, text
+from sqlalchemy import BigInteger, Date, ForeignKey, Index, Integer, LargeBinary, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Moment
@@ -117,3 +117,58 @@ class ApiClient(Base):
     secret_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     """SHA-256 of the secret, which has 256 random bits, so that a slow hash would protect nothing."""
     created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class ApiKey(Base):
+    """What a program of somebody's may do in his name. Its values, of which only the newest lasts, are rows of their own."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True, default=new_id)
+    user_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(100))
+    scopes: Mapped[str] = mapped_column(String(500))
+    """Permissions, separated by spaces. The key has those of them that its owner has at the moment of a request."""
+    networks: Mapped[str] = mapped_column(String(1000))
+    """From where it may be used: CIDR, separated by spaces; empty for everywhere."""
+    requests_per_minute: Mapped[int | None] = mapped_column(Integer)
+    """Null: the general limit."""
+    daily_quota: Mapped[int | None] = mapped_column(Integer)
+    """Requests a day, in UTC; null: no quota."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
+    rotated_at: Mapped[datetime | None] = mapped_column(Moment)
+    revoked_at: Mapped[datetime | None] = mapped_column(Moment)
+    revoke_reason: Mapped[str | None] = mapped_column(String(32))
+    refusal_noted_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When the trail last heard that the right value was refused: whoever has one could fill the trail with it."""
+
+    __table_args__ = (Index("ix_api_keys_user_id_revoked_at", "user_id", "revoked_at"),)
+
+
+class ApiKeyValue(Base):
+    """What is kept of one value of a key: enough to find it and to recognise it, and not to use it."""
+
+    __tablename__ = "api_key_values"
+
+    id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True, default=new_id)
+    key_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("api_keys.id", ondelete="CASCADE"), index=True)
+    hint: Mapped[str] = mapped_column(String(8), unique=True)
+    """The first characters behind `sa_live_`: what a value is found by, and what its owner sees of it later."""
+    value_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """A keyed hash of the whole value: see `auth/api_key_values.py`."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    good_until: Mapped[datetime | None] = mapped_column(Moment)
+    """When the overlap after a rotation ends; null for the newest value."""
+
+
+class ApiKeyUsage(Base):
+    """How often a key was used on one day (UTC): its quota, its log, and when and from where it was used last."""
+
+    __tablename__ = "api_key_usage"
+
+    key_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("api_keys.id", ondelete="CASCADE"), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    requests: Mapped[int] = mapped_column(Integer)
+    last_used_at: Mapped[datetime] = mapped_column(Moment)
+    last_address: Mapped[str] = mapped_column(String(45))

@@ -64,6 +64,9 @@ def _examine_application(settings: Settings, *, is_reached: bool) -> list[Findin
             return [built, tables, *others] if tables.remedy else [built, tables, *others, examine_outbox(settings)]
     except Refusal as refusal:
         return [failing("tables", f"cannot be read ({refusal.code})", "Run this again; if it stays, look into the database's log.")]
+    except SettingsRefused as refused:
+        # What only shows when the application is built: extensions that are named and cannot be used.
+        return [failing("application", "; ".join(refused.faults), "Install what is missing, or leave its name out.")]
     except Exception as error:  # noqa: BLE001 - whatever it is, this command is there to say so
         remedy = "Run `flask routes` to see where; this is a defect of the code, not of the settings."
         return [failing("application", f"cannot be built ({type(error).__name__})", remedy)]

@@ -22,7 +22,7 @@ from secureapi.cli.surroundings import build
 from secureapi.core.errors import Refusal, every_reason
 from secureapi.core.problems import status_of
 from secureapi.security.events import Outcome, Severity, catalogue
-from secureapi.security.guard import access_of
+from secureapi.security.guard import admission_of
 from secureapi.security.limits import limit_of
 from secureapi.security.named_limits import limits_of
 from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role
@@ -193,7 +193,7 @@ def _endpoint_rows(app: Flask, rule: Rule, limits: dict[str, str]) -> Iterator[s
     path = rule.rule.replace("<id:", "{").replace("<", "{").replace(">", "}")
     what = inspect.cleandoc(view.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
     for method in sorted((rule.methods or set()) - _ANSWERED_BY_FLASK):
-        yield from _row(method, f"`{path}`", str(access_of(view) or "nobody"), limits.get(limit_of(view), "none"), what)
+        yield from _row(method, f"`{path}`", admission_of(view), limits.get(limit_of(view), "none"), what)
 
 
 def _head(title: str, source: str) -> list[str]:

@@ -10,9 +10,12 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration, Credentials, NewAccounts
 from secureapi.cli.accounts import checked_account, described, person_called
 from secureapi.cli.answers import Answers, answering, json_option
+from secureapi.cli.user_administration import COMMANDS
+from secureapi.cli.user_export import export
+from secureapi.cli.user_import import import_
 from secureapi.core.pages import MOST_PER_PAGE
 from secureapi.core.requests import Client
 from secureapi.core.services import service
@@ -20,11 +23,16 @@ from secureapi.security.passwords import generate_password
 from secureapi.security.permissions import Role
 from secureapi.users.errors import RegistrationRefused
 from secureapi.users.models import Status
+from secureapi.users.repository import LOCKED
 from secureapi.users.rules import SORTS
 from secureapi.users.schemas import UserResponse
-from secureapi.users.service import Directory, Registration
+from secureapi.users.service import Directory
 
 user = AppGroup("user", help="Accounts: make, list, show, unlock, disable, enable, and set passwords.")
+user.add_command(import_)
+user.add_command(export)
+for _command in COMMANDS:
+    user.add_command(_command)
 _who = click.argument("who", metavar="ID|USERNAME|EMAIL")
 _password_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 _MOST_BYTES = 4096
@@ -34,7 +42,7 @@ _COLUMNS = ("username", "email", "role", "status", "created_at", "id")
 @user.command("create")
 @click.option("--email", required=True, help="The address, which counts as verified.")
 @click.option("--username", required=True, help="3 to 50 letters, digits, hyphens and underscores.")
-@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.USER.value, show_default=True)
+@click.option("--role", default=Role.USER.value, show_default=True, help="A built-in role, or one of `flask role list`.")
 @click.option("--full-name", help="The name that people see.")
 @_password_stdin
 @json_option
@@ -44,7 +52,7 @@ def create(answers: Answers, *, email: str, username: str, role: str, full_name:
     password = _password(from_stdin=password_stdin)
     account = checked_account(username=username, email=email, password=password, full_name=full_name)
     try:
-        made = service(Registration).create(**account, role=Role(role), client=Client.of_command_line())
+        made = service(NewAccounts).create(**account, role=role, caller=None, client=Client.of_command_line())
     except RegistrationRefused:
         # A stranger is not told this. Whoever is here can look it up.
         raise click.ClickException("The username or the address is taken. `flask user list -q` finds by whom.") from None
@@ -53,8 +61,8 @@ def create(answers: Answers, *, email: str, username: str, role: str, full_name:
 
 @user.command("list")
 @click.option("-q", "q", help="Beginning of a username or an address.")
-@click.option("--role", type=click.Choice([role.value for role in Role]))
-@click.option("--status", type=click.Choice([status.value for status in Status]))
+@click.option("--role", help="A built-in role, or one of `flask role list`.")
+@click.option("--status", type=click.Choice([Status.ACTIVE.value, LOCKED, Status.DISABLED.value]))
 @click.option("--sort", type=click.Choice(SORTS), default=SORTS[0], show_default=True)
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--per-page", type=click.IntRange(1, MOST_PER_PAGE), default=50, show_default=True)
@@ -67,7 +75,7 @@ def list_(answers: Answers, **wanted: Any) -> None:
     if answers.as_json:
         answers.give({"users": people, "total": page.total, "page": page.page, "per_page": page.per_page, "pages": page.pages})
         return
-    rows = [person | {"status": "active" if person["is_active"] else "disabled"} for person in people]
+    rows = [person | {"status": row.status} for person, row in zip(people, page.items, strict=True)]
     answers.table(_COLUMNS, [[str(row[column]) for column in _COLUMNS] for row in rows])
     if page.pages > 1:
         answers.say(f"page {page.page} of {page.pages}, {page.total} accounts")
@@ -111,10 +119,14 @@ def passwd(answers: Answers, who: str, *, password_stdin: bool, generate: bool) 
 @json_option
 @answering
 def unlock(answers: Answers, who: str) -> None:
-    """Forget the wrong passwords that were tried on an account."""
-    person = person_called(who)
-    was_counted = service(Credentials).unlock(user_id=person.id, client=Client.of_command_line())
-    _report(answers, person.id, f"{person.username} {'may try again' if was_counted else 'had no wrong attempts'}.")
+    """Lift the lock of an account, and forget the wrong passwords that were tried on it."""
+    person, client = person_called(who), Client.of_command_line()
+    was_counted = service(Credentials).unlock(user_id=person.id, client=client)
+    if person.status == LOCKED:
+        service(Administration).unlock(user_id=person.id, caller=None, client=client)
+        _report(answers, person.id, f"{person.username} is not locked any more.")
+    else:
+        _report(answers, person.id, f"{person.username} {'may try again' if was_counted else 'had no wrong attempts'}.")
 
 
 @user.command("disable")

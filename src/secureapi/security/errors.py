@@ -1,6 +1,6 @@
 """Why this room refuses."""
 
-from secureapi.core.errors import Denied, Rejected, TooMany, Unauthenticated, Unavailable
+from secureapi.core.errors import Conflict, Denied, Invalid, Rejected, TooMany, Unauthenticated, Unavailable
 
 
 class InsufficientPermission(Denied):
@@ -8,6 +8,41 @@ class InsufficientPermission(Denied):
 
     code = "insufficient_permission"
     detail = "Your role does not allow this."
+
+
+class KeyNotAllowed(Denied):
+    """An API key, where only people may enter: it manages no keys, passwords, sessions or factors, and does nothing dangerous."""
+
+    code = "key_not_allowed"
+    detail = "An API key cannot be used here. Sign in."
+
+
+class NotYours(Denied):
+    """An object that the caller may see, and may not do this with."""
+
+    code = "not_your_own"
+    detail = "You may see this, but it is not yours to change."
+
+
+class IdempotencyKeyMalformed(Rejected):
+    """The header Idempotency-Key cannot be read."""
+
+    code = "idempotency_key_malformed"
+    detail = "Idempotency-Key has 1 to 255 visible ASCII characters, in double quotes unless they are letters, digits and ._~:/+=- only."
+
+
+class IdempotencyInProgress(Conflict):
+    """The first request with this key has not been answered yet."""
+
+    code = "idempotency_in_progress"
+    detail = "A request with this Idempotency-Key is under way. Try again shortly."
+
+
+class IdempotencyKeyReused(Invalid):
+    """The key came before, with another body."""
+
+    code = "idempotency_key_reused"
+    detail = "This Idempotency-Key was used for another request. Take a new key for each thing that you want."
 
 
 class UndeclaredEndpoint(Denied):

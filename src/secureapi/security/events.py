@@ -55,7 +55,8 @@ def catalogue() -> list[EventType]:
 
 ACCESS_DENIED = declare(
     "security.access.denied",
-    "A signed-in caller asked for something that the role does not allow.",
+    "A signed-in caller asked for something that the role does not allow, or a program for something that is only for people (`reason` "
+    "is key_not_allowed).",
     severity=Severity.WARNING,
     outcome=Outcome.DENIED,
 )

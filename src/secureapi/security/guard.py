@@ -19,7 +19,7 @@ from secureapi.core.declarations import View, declare, declared
 from secureapi.core.errors import Denied, Fault, Invalid, Rejected, Unauthenticated
 from secureapi.core.requests import current_client
 from secureapi.core.strict_json import pointer_token
-from secureapi.security.errors import InsufficientPermission, StepUpRequired, UndeclaredEndpoint
+from secureapi.security.errors import InsufficientPermission, KeyNotAllowed, StepUpRequired, UndeclaredEndpoint
 from secureapi.security.events import ACCESS_DENIED
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, UNLIMITED, Limits, limit_of
@@ -98,6 +98,29 @@ def recently_authenticated(view: View) -> View:
     return declare(view, "is_dangerous", value=True)
 
 
+def people_only(view: View) -> View:
+    """Refuse API keys, whatever their scopes: for what manages keys, passwords, sessions or factors of anybody."""
+    return declare(view, "is_for_people", value=True)
+
+
+def lets_keys_in(view: Callable[..., Any] | None) -> bool:
+    """Whether a program with an API key may enter, if its scopes have what the endpoint asks for.
+
+    Only where permissions are declared, by which a scope can be measured: what any signed-in caller may do is for people.
+    """
+    access = access_of(view)
+    is_for_people = declared(view, "is_for_people") or declared(view, "is_dangerous")
+    return access is not None and bool(access.permissions) and not is_for_people
+
+
+def admission_of(view: Callable[..., Any] | None) -> str:
+    """Who may enter, in words, for tables."""
+    access = access_of(view)
+    if access is None:
+        return "nobody"
+    return f"{access} (no keys)" if access.permissions and not lets_keys_in(view) else str(access)
+
+
 def access_of(view: Callable[..., Any] | None) -> Access | None:
     """What an endpoint declares, or None."""
     access: Access | None = declared(view, "access")
@@ -155,17 +178,26 @@ class Guard:
             raise
 
     def require_recent(self, identity: Identity) -> None:
-        """Raise `StepUpRequired` unless this caller proved who he is a short while ago."""
+        """Raise `StepUpRequired` unless this caller proved who he is a short while ago. A program cannot: `KeyNotAllowed`."""
+        if identity.key_id:
+            raise KeyNotAllowed
         if identity.authenticated_at + self._max_age < self._clock.now().timestamp():
             raise StepUpRequired(max_age=self._max_age)
 
     def _let_in(self, access: Access, view: Callable[..., Any]) -> None:
         identity = self._proved(partial(self._door.caller, or_by_refresh_cookie=declared(view, "or_by_refresh_cookie", default=False)))
         g.identity = identity
+        if identity.key_id and not lets_keys_in(view):
+            self._remember_denial(identity, reason=KeyNotAllowed.code)
+            raise KeyNotAllowed
         if access.is_any_caller or (access.permissions and access.permissions <= identity.permissions):
             if declared(view, "is_dangerous"):
                 self.require_recent(identity)
             return
+        self._remember_denial(identity)
+        raise InsufficientPermission
+
+    def _remember_denial(self, identity: Identity, **details: str) -> None:
         client = current_client()
         with self._database.transaction(client) as session:
             self._trail.record(
@@ -176,8 +208,8 @@ class Guard:
                 subject_id=identity.user_id,
                 endpoint=request.endpoint,
                 method=request.method,
+                **details,
             )
-        raise InsufficientPermission
 
 
 def _is_preflight() -> bool:

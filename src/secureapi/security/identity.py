@@ -15,6 +15,7 @@ class Identity:
 
     user_id: str
     session_id: str
+    """Empty for a program with an API key, which has no session."""
     role: str
     permissions: frozenset[Permission]
     token_id: str
@@ -24,6 +25,8 @@ class Identity:
     methods: tuple[str, ...]
     """How he proved it (`amr`, RFC 8176)."""
 
+    key_id: str | None = None
+    """The API key that a program has shown. It has only those permissions of its owner that are among its scopes."""
     comes_by_cookie: bool = False
     """Whether a browser sent the token by itself, so that answers go back the same way."""
 

@@ -7,6 +7,7 @@ limit is spent. What the limits are is in `named_limits`, what happens while Red
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from ipaddress import ip_network
 from typing import Any
@@ -23,6 +24,7 @@ from secureapi.security.fallback import STRATEGY, Fallback, item_of, spend_with
 from secureapi.security.metrics import Metrics
 from secureapi.security.named_limits import GENERAL, UNLIMITED, Limit, Spent, limits_of
 from secureapi.settings import Settings
+from secureapi.settings.values import Rate
 
 __all__ = ["GENERAL", "UNLIMITED", "Kept", "Limits", "Spent", "add_limit_headers", "limit_of", "limited", "note"]
 
@@ -74,13 +76,16 @@ class Limits:
         app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
 
-    def spend(self, name: str, subject: str, *, alone: bool = False) -> Spent:
-        """Count one request of a subject: an address, or `word:id` as in `user:…`, `session:…`, `client:…`, `device:…`, `all:…`.
+    def spend(self, name: str, subject: str, *, rate: Rate | None = None, alone: bool = False) -> Spent:
+        """Count one request of a subject: an address, or `word:id` as in `user:…`, `session:…`, `key:…`, `client:…`, `all:…`.
 
+        `rate` is the subject's own, in the place of the one in the table.
         `alone` says that Redis was just found away. Not inside a transaction: a strict limit may need one of its own. Raises
         `RateLimited` with the true waiting time, and `Unavailable` where guesses can be counted nowhere.
         """
         limit, subject = self.limits[name], _neighbourhood(subject)
+        if rate:
+            limit = replace(limit, rate=rate)
         spent = None if alone else self._spend_together(limit, subject)
         if self._redis and self._fallback:
             self._fallback.look(is_away=self._redis.is_away)

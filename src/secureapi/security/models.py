@@ -1,9 +1,9 @@
-"""Tables of this room: the trail, the counters of attempts, and the links in messages."""
+"""Tables of this room: the trail, the counters of attempts, the links in messages, and answers that may be asked for again."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Uuid
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Moment
@@ -74,3 +74,23 @@ class OneTimeLink(Base):
     """When it was used, or withdrawn."""
 
     __table_args__ = (Index("ix_one_time_links_user_id_purpose", "user_id", "purpose"),)
+
+
+class KeptAnswer(Base):
+    """What was answered to a request with an Idempotency-Key, or that one is under way. See `security/kept_answers.py`."""
+
+    __tablename__ = "kept_answers"
+
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """A keyed hash of the caller, the endpoint and the key: the one row that of many requests at once only the first can insert."""
+    request_hash: Mapped[str] = mapped_column(String(64))
+    """A keyed hash of what was asked for."""
+    user_id: Mapped[str] = mapped_column(Uuid(as_uuid=False), ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    claim: Mapped[str] = mapped_column(Uuid(as_uuid=False))
+    """Which request does the work: one that was thought dead and is not must not overwrite what its successor has kept."""
+    status: Mapped[int | None] = mapped_column(Integer)
+    """The HTTP status of the answer; null while the first request is under way."""
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Its body and headers, sealed."""
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    """When the key means nothing any more; while the first request is under way, when it is given up."""

@@ -14,7 +14,8 @@ from secureapi.core.bodies import FORM, JSON
 from secureapi.core.declarations import declared
 from secureapi.core.problems import MEDIA_TYPE
 from secureapi.core.schemas import StrictSchema
-from secureapi.security.guard import access_of
+from secureapi.security.guard import access_of, admission_of, lets_keys_in
+from secureapi.security.idempotency import KEY_PARAMETER, REPLAYED
 
 _PROBLEM_SCHEMA = {
     "type": "object",
@@ -39,6 +40,14 @@ _CLIENT_SCHEME = {
         "scheme": "basic",
         "description": "The id and the secret that `flask client add` gave (RFC 6749 section 2.3.1); both are form-urlencoded first. "
         "Or `client_id` and `client_secret` as parameters of the form, but never both.",
+    }
+}
+_KEY_SCHEME = {
+    "api_key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "An API key, or the same as a bearer token. It enters only where permissions are asked for that are in its scopes.",
     }
 }
 _EVERYWHERE = (400, 413, 429, 503)
@@ -84,7 +93,8 @@ def init_openapi(app: Flask, *, title: str, version: str) -> OpenApi:
                 "schemas": {"Problem": _PROBLEM_SCHEMA},
                 "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
                 | _COOKIE_SCHEMES
-                | _CLIENT_SCHEME,
+                | _CLIENT_SCHEME
+                | _KEY_SCHEME,
             },
         },
     )
@@ -120,7 +130,9 @@ def _complete(operation: dict[str, Any], view: Any, *, is_safe: bool, has_parame
         statuses |= {401, 403}
         is_for_clients = access is not None and access.is_client
         operation["security"] = [{"client": []}] if is_for_clients else [{"bearer": []}, *_by_cookie(view, is_safe=is_safe)]
-        operation["description"] = f"{operation.get('description', '')}\n\nWho: {access}.".strip()
+        if lets_keys_in(view):
+            operation["security"].append({"api_key": []})
+        operation["description"] = f"{operation.get('description', '')}\n\nWho: {admission_of(view)}.".strip()
         if declared(view, "is_dangerous"):
             operation["description"] += " Only with a recent sign-in: otherwise 401 `insufficient_user_authentication` (RFC 9470)."
     else:
@@ -128,6 +140,9 @@ def _complete(operation: dict[str, Any], view: Any, *, is_safe: bool, has_parame
         statuses |= {401, 403}
     if has_parameters:
         statuses.add(404)
+    if declared(view, "is_idempotent"):
+        statuses.add(409)
+        _may_be_replayed(operation)
     body = operation.get("requestBody", {}).get("content")
     if body:
         statuses |= {408, 415}
@@ -139,6 +154,13 @@ def _complete(operation: dict[str, Any], view: Any, *, is_safe: bool, has_parame
             "description": PROBLEM_RESPONSES[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
+
+
+def _may_be_replayed(operation: dict[str, Any]) -> None:
+    operation.setdefault("parameters", []).append(KEY_PARAMETER)
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            answer.setdefault("headers", {})[REPLAYED] = {"description": "`true` on an answer that was kept.", "schema": {"const": "true"}}
 
 
 def _by_cookie(view: Any, *, is_safe: bool) -> list[dict[str, list[str]]]:

@@ -1,5 +1,6 @@
 """Permissions and the roles that hold them, as one table. Never read from a token: a demotion is effective at once."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -25,7 +26,7 @@ class Permission(StrEnum):
     ADMIN_READ = "admin:read"
     """See the trail, alerts and figures."""
     ADMIN_WRITE = "admin:write"
-    """Change settings that may change while running."""
+    """Change settings that may change while running, roles, and what becomes of accounts."""
     SYSTEM_MANAGE = "system:manage"
     """Keys, seals and maintenance."""
 
@@ -49,9 +50,38 @@ PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.SELF_READ, Permission.CONTENT_READ}),
 }
 
+RANK_OF: dict[Role, int] = {Role.ADMIN: 100, Role.MODERATOR: 50, Role.USER: 20, Role.VIEWER: 10}
+"""Who stands above whom. A role that administrators define stands somewhere below its maker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a role amounts to."""
+
+    role: str
+    rank: int
+    permissions: frozenset[Permission]
+
+    def covers(self, other: "Standing") -> bool:
+        """Whether somebody of this standing may do things to somebody of the other, or give the other to somebody.
+
+        Both the rank and every permission: otherwise a role with a low rank and a great permission could be had by taking over the
+        account of somebody who has it.
+        """
+        return other.rank <= self.rank and other.permissions <= self.permissions
+
+
+def built_in(role: str) -> Standing | None:
+    """The standing of a role of this table; None for any other word."""
+    try:
+        known = Role(role)
+    except ValueError:
+        return None
+    return Standing(known.value, RANK_OF[known], PERMISSIONS_OF[known])
+
 
 def permissions_of(role: str) -> frozenset[Permission]:
-    """What a role may do; nothing at all for a role that does not exist."""
+    """What a role of this table may do; nothing at all for any other word."""
     try:
         return PERMISSIONS_OF[Role(role)]
     except ValueError:

@@ -17,6 +17,7 @@ from secureapi.security.models import AuditEvent
 _COLUMNS = [column for column in table_of(AuditEvent).c if column.name != "id"]
 _ABOUT = ("occurred_at", "request_id", "address", "user_agent")
 _INSERT = insert(table_of(AuditEvent)).values({column: bindparam(column.name, type_=column.type) for column in _COLUMNS})
+_INSERT_MANY = insert(table_of(AuditEvent))
 
 
 def noted(happened: EventType, change: CTE, **known: ColumnElement[Any]) -> CTE:
@@ -71,11 +72,25 @@ class Trail:
     ) -> None:
         """Add an event. `actor` is the caller or a user's id; `details` are JSON values without secrets or bare addresses."""
         if isinstance(actor, Identity):
-            session_id = session_id or actor.session_id
+            session_id = session_id or actor.session_id or None
+            if actor.key_id:
+                details["api_key_id"] = actor.key_id
             actor = actor.user_id
         known = {"actor_id": actor, "subject_id": subject_id, "session_id": session_id, "details": details}
         connection = session.connection() if isinstance(session, Session) else session
         connection.execute(_INSERT, _row(self._clock, happened, client) | known)
+
+    def record_each(self, connection: Connection, happened: EventType, *, client: Client, facts: Iterable[Mapping[str, Any]]) -> None:
+        """Add an event of one kind for each of many facts, in one statement. A fact is `subject_id`, `actor_id` and `details`."""
+        common = _row(self._clock, happened, client)
+        rows = [{**common, **fact} for fact in facts]
+        if rows:
+            connection.execute(_INSERT_MANY, rows)
+
+    def record_inserts(self, connection: Connection, table: str, keys: Iterable[str], *, client: Client) -> None:
+        """What `record_row_changes` would have written of these rows, for those who insert them round the unit of work."""
+        facts = ({"details": {"table": table, "action": "insert", "key": [key], "columns": []}} for key in keys)
+        self.record_each(connection, ROW_CHANGED, client=client, facts=facts)
 
 
 def _row(clock: Clock, happened: EventType, client: Client) -> dict[str, Any]:

@@ -51,3 +51,36 @@ PROFILE_REFUSED = declare(
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
+CHANGED = declare("users.changed", "Somebody changed another person's account; `fields` names what.", severity=Severity.WARNING)
+ROLE_CHANGED = declare("users.role.changed", "An account was given another role: `before` and `after`.", severity=Severity.WARNING)
+DELETED = declare("users.deleted", "An account was deleted, with its sessions, links and former passwords.", severity=Severity.WARNING)
+LOCKED = declare(
+    "users.locked",
+    "An account was locked by an administrator until one of them unlocks it; its sessions ended.",
+    severity=Severity.WARNING,
+)
+UNLOCKED = declare("users.unlocked", "An account that an administrator had locked was unlocked.", severity=Severity.WARNING)
+PASSWORD_CHANGE_REQUIRED = declare(
+    "users.password_change.required",
+    "The password of an account opens nothing until its owner sets another one by mail; its sessions ended.",
+    severity=Severity.WARNING,
+)
+ADMINISTRATION_REFUSED = declare(
+    "users.administration.refused",
+    "Somebody wanted to do to an account or to a role what he may not: `act` says what, `reason` is the code of the refusal.",
+    severity=Severity.WARNING,
+    outcome=Outcome.DENIED,
+)
+ROLE_DEFINED = declare("roles.defined", "A role was defined; `role` and `permissions` say which.", severity=Severity.WARNING)
+ROLE_REDEFINED = declare("roles.redefined", "A role was changed for everybody who has it.", severity=Severity.WARNING)
+ROLE_REMOVED = declare("roles.removed", "A role that nobody had was removed.", severity=Severity.WARNING)
+IMPORTED = declare(
+    "users.imported",
+    "People of another system were imported, each with an event of his own; `import` is the same in all of them.",
+    severity=Severity.WARNING,
+)
+EXPORTED = declare(
+    "users.exported",
+    "Accounts were written to a file; `with_hashes` says whether with the hashes of their passwords.",
+    severity=Severity.WARNING,
+)

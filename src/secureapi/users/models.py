@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Index, String, Uuid
+from sqlalchemy import CheckConstraint, Index, Integer, String, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Moment
@@ -18,6 +18,11 @@ class Status(StrEnum):
     DISABLED = "disabled"
 
 
+def _bytewise(length: int) -> String:
+    """Text that is compared and sorted as bytes, whatever the order of the database: so that one index finds beginnings, and sorts."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 class User(Base):
     """An account."""
 
@@ -25,11 +30,11 @@ class User(Base):
 
     id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True, default=new_id)
     username: Mapped[str] = mapped_column(String(50))
-    username_canonical: Mapped[str] = mapped_column(String(50), unique=True)
+    username_canonical: Mapped[str] = mapped_column(_bytewise(50), unique=True)
     """`canonical_text(username)`: what makes names unique, and what is looked for."""
     email: Mapped[str] = mapped_column(String(254))
     """As typed; messages go to this spelling."""
-    email_canonical: Mapped[str] = mapped_column(String(CANONICAL_LENGTH), unique=True)
+    email_canonical: Mapped[str] = mapped_column(_bytewise(CANONICAL_LENGTH), unique=True)
     """`canonical_email(email)`; folding can make a text longer."""
     email_verified_at: Mapped[datetime | None] = mapped_column(Moment)
     pending_email: Mapped[str | None] = mapped_column(String(254))
@@ -45,12 +50,18 @@ class User(Base):
     website: Mapped[str | None] = mapped_column(String(255))
     role: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(16))
+    locked_at: Mapped[datetime | None] = mapped_column(Moment)
+    """Since when an administrator has it locked, until one of them unlocks it. Its status is `disabled` for so long, so that whoever asks
+    for active accounts need not know of this. Wrong passwords lock lanes, and not the account: see `auth/service/lanes.py`.
+    """
     created_at: Mapped[datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
 
     __table_args__ = (
         CheckConstraint("status IN ('active', 'disabled')", name="status"),
         Index("ix_users_created_at_id", "created_at", "id"),
+        Index("ix_users_role_created_at_id", "role", "created_at", "id"),
+        Index("ix_users_status_created_at_id", "status", "created_at", "id"),
     )
 
     @property
@@ -75,3 +86,18 @@ class PendingRegistration(Base):
     full_name: Mapped[str | None] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class CustomRole(Base):
+    """A role that administrators defined, over the permissions of the code."""
+
+    __tablename__ = "roles"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    description: Mapped[str] = mapped_column(String(200))
+    rank: Mapped[int] = mapped_column(Integer)
+    """Below that of whoever defined it; see `RANK_OF`."""
+    permissions: Mapped[str] = mapped_column(String(1000))
+    """Their names, separated by spaces. One that the code does not know any more counts for nothing."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    updated_at: Mapped[datetime] = mapped_column(Moment)

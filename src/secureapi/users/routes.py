@@ -1,9 +1,11 @@
 """Accounts over HTTP."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import g
+from flask import g, request
 
 from secureapi.core.api import Blueprint, accepts, asks, returns
 from secureapi.core.pages import Page, link_header
@@ -14,16 +16,20 @@ from secureapi.security.identity import current_identity
 from secureapi.security.limits import Limits, limited, note
 from secureapi.security.permissions import Permission
 from secureapi.settings import Settings
+from secureapi.users.repository import place_of
+from secureapi.users.rules import MOST_PASSED
 from secureapi.users.schemas import (
     OwnUserResponse,
     ProfileChange,
     RegisterRequest,
     RegistrationRequestedResponse,
+    UserAsSeenResponse,
     UserListQuery,
     UserListResponse,
     UserResponse,
 )
-from secureapi.users.service import Profiles, Registration
+from secureapi.users.service import Profiles, Registration, Roles
+from secureapi.users.visibility import as_seen, finds_by_address, viewer
 
 blueprint = Blueprint("users", __name__, description="Accounts: one's own, and other people's for those who may.")
 _EXAMPLE = {"username": "johndoe", "email": "john@example.com", "password": "Tall-Trees-42!"}
@@ -118,14 +124,31 @@ def patch_me(changes: dict[str, Any]) -> Any:
 @asks(UserListQuery)
 @returns(UserListResponse)
 def list_users(wanted: dict[str, Any]) -> Any:
-    """A page of accounts, oldest first unless `sort` says otherwise. Leaves an event."""
-    page: Page = service(Profiles).page(**wanted, caller=current_identity(), client=current_client())
-    return page, link_header(page)
+    """A page of accounts, oldest first unless `sort` says otherwise. Leaves an event.
+
+    Whoever sees only the outline of addresses finds nobody by them either.
+    """
+    caller, by = current_identity(), viewer(current_identity())
+    if "role" in wanted:
+        service(Roles).refuse_unknown(wanted["role"])
+    page: Page = service(Profiles).page(**wanted, by_address=finds_by_address(by), caller=caller, client=current_client())
+    return replace(page, items=[as_seen(person, by) for person in page.items]), _links(page, sort=wanted["sort"], after=wanted.get("after"))
+
+
+def _links(page: Page, *, sort: str, after: str | None) -> dict[str, str]:
+    """`Link` as on every list; from the last page that is counted on, the next one begins behind the last account of this one."""
+    links = link_header(page) if after is None else {}
+    is_full = len(page.items) == page.per_page
+    if is_full and (after is not None or page.page * page.per_page >= MOST_PASSED):
+        query = {name: value for name, value in request.args.items() if name != "page"} | {"after": place_of(page.items[-1], sort)}
+        links["Link"] = ", ".join([*links.values(), f'<?{urlencode(query)}>; rel="next"'])
+    return links
 
 
 @blueprint.get("/<id:user_id>")
 @signed_in
-@returns(UserResponse)
+@returns(UserAsSeenResponse)
 def read_user(user_id: str) -> Any:
     """Somebody's account, for callers with `users:read`, or one's own. Anything else is 404. Leaves an event."""
-    return service(Profiles).of(user_id=user_id, caller=current_identity(), client=current_client())
+    caller = current_identity()
+    return as_seen(service(Profiles).of(user_id=user_id, caller=caller, client=current_client()), viewer(caller, user_id))

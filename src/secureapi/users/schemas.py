@@ -6,15 +6,20 @@ from marshmallow import ValidationError, fields, validates_schema
 
 from secureapi.core.pages import PageQuery
 from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text
-from secureapi.security.permissions import Role
-from secureapi.users.rules import EMAIL_LENGTH, SORTS, USERNAME_PATTERN
+from secureapi.users.rules import EMAIL_LENGTH, MOST_PASSED, SORTS, USERNAME_PATTERN
 
 _USERNAME_SAYS = "A username has 3 to 50 letters, digits, hyphens and underscores."
 _WEBSITE = r"https?://[^\s<>\"'\\\u0000-\u0020\u007f-\u009f\u202a-\u202e\u2066-\u2069]{1,247}"
 
 
-def _username(**kwargs: Any) -> Text:
+def username_field(**kwargs: Any) -> Text:
+    """A username."""
     return Text(least=3, most=50, pattern=USERNAME_PATTERN, says=_USERNAME_SAYS, **kwargs)
+
+
+def role_name(**kwargs: Any) -> Text:
+    """The name of a role. Whether there is one is for services to find out."""
+    return Text(least=2, most=32, pattern=r"[a-z][a-z0-9-]{1,31}", says="There is no role of such a name.", **kwargs)
 
 
 def email_field(**kwargs: Any) -> Text:
@@ -25,7 +30,7 @@ def email_field(**kwargs: Any) -> Text:
 class RegisterRequest(StrictSchema):
     """A new account."""
 
-    username = _username(required=True)
+    username = username_field(required=True)
     email = email_field(required=True)
     password = Password(required=True)
     full_name = Text(most=100, pattern=LINE, allow_none=True)
@@ -42,7 +47,7 @@ class ProfileChange(StrictSchema):
 
     also: ClassVar[dict[str, Any]] = {"minProperties": 1}
 
-    username = _username()
+    username = username_field()
     email = email_field()
     full_name = Text(most=100, pattern=LINE, allow_none=True)
     bio = Text(most=500, allow_none=True)
@@ -70,6 +75,16 @@ class UserResponse(StrictSchema):
     updated_at = MomentField(required=True)
 
 
+class UserAsSeenResponse(UserResponse):
+    """An account as other people see it, each what he may: see `visibility.py`."""
+
+    pending_email = fields.String(allow_none=True, metadata={"description": "For its owner only."})
+    status = OneOf(["active", "locked", "disabled"], metadata={"description": "For administrators only, as all that follows."})
+    locked_at = MomentField(allow_none=True)
+    password_changed_at = MomentField()
+    must_change_password = fields.Boolean(metadata={"description": "Whether the password opens nothing until another one is set."})
+
+
 class OwnUserResponse(UserResponse):
     """The same as its owner sees it."""
 
@@ -84,16 +99,29 @@ class UserListQuery(PageQuery):
     """Which accounts."""
 
     q = Text(least=1, most=100, pattern=LINE, metadata={"description": "Beginning of a username or an address, taken literally."})
-    role = OneOf(role.value for role in Role)
-    status = OneOf(["active", "disabled"])
+    role = role_name()
+    status = OneOf(["active", "locked", "disabled"])
     sort = OneOf(SORTS, load_default="created_at")
+    after = Text(
+        least=1,
+        most=100,
+        pattern=LINE,
+        metadata={"description": "A place in the list, from the Link header of another page: what stands behind it."},
+    )
+
+    @validates_schema
+    def _not_too_deep(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if (data["page"] - 1) * data["per_page"] >= MOST_PASSED:
+            raise ValidationError(Message("range", f"Behind the first {MOST_PASSED:,} accounts, follow the Link header."), "page")
+        if "after" in data and data["page"] > 1:
+            raise ValidationError(Message("one_of", "Give either `after` or `page`."), "after")
 
 
 class UserListResponse(StrictSchema):
     """A page of accounts."""
 
-    users = fields.List(fields.Nested(UserResponse), required=True, attribute="items")
-    total = fields.Integer(required=True)
+    users = fields.List(fields.Nested(UserAsSeenResponse), required=True, attribute="items")
+    total = fields.Integer(required=True, metadata={"description": f"{MOST_PASSED:,} stands for as many and more."})
     page = fields.Integer(required=True)
     per_page = fields.Integer(required=True)
     pages = fields.Integer(required=True)

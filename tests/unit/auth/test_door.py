@@ -48,6 +48,7 @@ class Household:
         self.device_cookie = ""
         self.door = Door(
             callers=Callers(self),
+            api_keys=ApiKeyCallers(self),
             clients=self,
             cookies=self,
             devices=DEVICES,
@@ -114,6 +115,15 @@ class Callers:
         return said(self.household.access)
 
 
+class ApiKeyCallers:
+    def __init__(self, household):
+        self.household = household
+
+    def identify(self, text, client):
+        self.household.asked.append(f"key {text}")
+        return said(self.household.access)
+
+
 class Holders:
     def __init__(self, household):
         self.household = household
@@ -147,6 +157,45 @@ def test_a_request_that_brings_nothing_is_a_strangers(household):
         household.caller(WITH_COOKIES)
     with pytest.raises(TokenMissing):
         household.caller(or_by_refresh_cookie=True)
+
+
+@pytest.mark.parametrize("headers", [{"X-API-Key": "sa_live_x"}, {"Authorization": "Bearer sa_live_x"}])
+def test_an_api_key_is_judged_by_those_who_know_keys(household, headers):
+    assert household.caller(headers) is household.access
+    assert household.caller(headers | WITH_COOKIES) is household.access
+    assert household.asked == ["key sa_live_x", "cookies", "key sa_live_x"]
+
+
+@pytest.mark.parametrize("value", ["", " ", "anything", "SA_LIVE_x", "\xe9"])
+def test_whatever_is_in_the_header_for_api_keys_is_taken_for_one(household, value):
+    household.caller({"X-API-Key": value})
+    assert household.asked[0].startswith("key ")
+
+
+@pytest.mark.parametrize("token", ["SA_LIVE_x", "Sa_live_x", "sa_test_x", " sa_live_x", "sac_x", "sar_x"])
+def test_a_bearer_token_with_another_beginning_is_no_api_key(household, token):
+    household.caller({"Authorization": f"Bearer {token}"})
+    assert household.asked == [f"access {token}"]
+
+
+@pytest.mark.parametrize("headers", [BEARER, {"Authorization": "Bearer sa_live_x"}, {"Authorization": ""}, {"Authorization": "Basic eDp5"}])
+def test_an_api_key_beside_another_credential_is_ambiguous(household, headers):
+    with pytest.raises(AmbiguousCredentials):
+        household.caller({"X-API-Key": "sa_live_x"} | headers)
+    assert household.asked == []
+
+
+def test_two_api_keys_are_ambiguous(household):
+    with pytest.raises(AmbiguousCredentials):
+        household.caller([("X-API-Key", "sa_live_x"), ("X-API-Key", "sa_live_y")])
+
+
+def test_an_api_key_beside_the_cookies_of_a_session_is_ambiguous(household):
+    household.cookies = Brought(access="a.b.c", refresh="r")
+    with pytest.raises(AmbiguousCredentials):
+        household.caller({"X-API-Key": "sa_live_x"} | WITH_COOKIES)
+    with pytest.raises(AmbiguousCredentials):
+        household.refresh_token(None, {"X-API-Key": "sa_live_x"} | WITH_COOKIES)
 
 
 @pytest.mark.parametrize("value", ["", "Bearer", "Bearer ", "Basic eDp5", "a.b.c", "Bearera.b.c", "Bearer a,Bearer b", "Token a.b.c"])

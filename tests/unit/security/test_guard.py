@@ -1,4 +1,5 @@
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,9 +9,21 @@ from secureapi.auth.errors import TokenMissing, TokenRefused
 from secureapi.core.clock import SystemClock
 from secureapi.core.declarations import declare
 from secureapi.core.problems import init_problems
-from secureapi.security.errors import RateLimited
+from secureapi.security.errors import KeyNotAllowed, RateLimited
 from secureapi.security.events import ACCESS_DENIED
-from secureapi.security.guard import Access, Guard, access_of, counted_by_device, public, requires, signed_in, undeclared_endpoints
+from secureapi.security.guard import (
+    Access,
+    Guard,
+    access_of,
+    admission_of,
+    counted_by_device,
+    people_only,
+    public,
+    recently_authenticated,
+    requires,
+    signed_in,
+    undeclared_endpoints,
+)
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, UNLIMITED, limited
 from secureapi.security.permissions import Permission, permissions_of
@@ -137,6 +150,52 @@ def test_a_caller_enters_where_his_role_holds_every_permission(house, role, ente
     for path in ("/me", "/users", "/both", "/nobody", "/empty"):
         assert house.ask(path).status_code == (200 if path in entered else 403)
     assert house.entered == entered
+
+
+def key_of(*scopes):
+    return replace(identity_of("admin"), key_id="k", session_id="", permissions=frozenset(scopes), methods=())
+
+
+def test_a_program_enters_where_its_scopes_hold_every_permission_and_nowhere_else(house):
+    house.view("/people", requires(Permission.USERS_READ), people_only)
+    house.view("/people-first", people_only, requires(Permission.USERS_READ))
+    house.view("/danger", requires(Permission.USERS_READ), recently_authenticated)
+    house.who = key_of(*Permission)
+
+    statuses = {path: house.ask(path).status_code for path in house.app.view_functions if path.startswith("/")}
+
+    refused = {"/me", "/status", "/mine", "/people", "/people-first", "/danger", "/nobody", "/empty", "/undeclared"}
+    assert {path for path, status in statuses.items() if status == 403} == refused
+    for path in refused - {"/undeclared"}:
+        assert house.ask(path).json["code"] == "key_not_allowed"
+    house.who = key_of(Permission.USERS_READ)
+    assert [house.ask(path).status_code for path in ("/users", "/both", "/people")] == [200, 403, 403]
+    assert house.ask("/both").json["code"] == "insufficient_permission"
+
+
+def test_a_program_that_was_refused_is_remembered_before_it_is_told(house):
+    house.who = key_of(*Permission)
+    house.ask("/me")
+    ((happened, details),) = house.diary.committed
+    assert happened is ACCESS_DENIED
+    assert (details["actor"], details["reason"]) == (house.who, "key_not_allowed")
+
+
+def test_a_program_cannot_prove_that_somebody_was_there(house):
+    house.who = key_of()
+    with pytest.raises(KeyNotAllowed):
+        house._guard().require_recent(replace(house.who, authenticated_at=2**40))
+
+
+def test_who_may_enter_in_words():
+    asks = requires(Permission.USERS_READ, Permission.ADMIN_READ)
+    assert admission_of(asks(lambda: "")) == "admin:read and users:read"
+    assert admission_of(people_only(asks(lambda: ""))) == "admin:read and users:read (no keys)"
+    assert admission_of(recently_authenticated(asks(lambda: ""))) == "admin:read and users:read (no keys)"
+    assert admission_of(recently_authenticated(signed_in(lambda: ""))) == "any caller"
+    assert admission_of(public(lambda: "")) == "public"
+    assert admission_of(requires()(lambda: "")) == "nobody"
+    assert admission_of(lambda: "") == "nobody"
 
 
 @pytest.mark.parametrize("role", ["viewer", "admin"])

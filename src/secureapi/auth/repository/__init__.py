@@ -1,5 +1,15 @@
 """Every query of this room, a file for each table."""
 
+from secureapi.auth.repository.api_keys import (
+    FORGET_USAGE,
+    PRESENTED_KEY,
+    ApiKeyRepository,
+    counting,
+    find_shown,
+    list_shown,
+    list_usage,
+    note_refusal,
+)
 from secureapi.auth.repository.clients import ClientRepository, find_secret_hash
 from secureapi.auth.repository.holders import find_holder
 from secureapi.auth.repository.keys import KeyRepository
@@ -17,18 +27,26 @@ from secureapi.auth.repository.sessions import (
 )
 
 __all__ = [
+    "FORGET_USAGE",
+    "PRESENTED_KEY",
     "ROTATE_AND_NOTE",
     "STATE",
+    "ApiKeyRepository",
     "ClientRepository",
     "KeyRepository",
     "PasswordHistoryRepository",
     "Rotation",
     "SessionRepository",
     "count_sessions",
+    "counting",
     "find_holder",
     "find_presented",
     "find_secret_hash",
+    "find_shown",
     "list_living",
+    "list_shown",
+    "list_usage",
     "look_back",
+    "note_refusal",
     "rotate",
 ]

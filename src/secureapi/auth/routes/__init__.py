@@ -1,10 +1,12 @@
 """The endpoints of this room, a file for each group."""
 
-from secureapi.auth.routes import figures, for_services, password_check, recovery, sessions, signing_in
+from secureapi.auth.routes import administering, api_keys, figures, for_services, password_check, recovery, sessions, signing_in
 from secureapi.auth.routes.blueprints import administration, auth, my_credentials, people
 
 __all__ = [
+    "administering",
     "administration",
+    "api_keys",
     "auth",
     "figures",
     "for_services",

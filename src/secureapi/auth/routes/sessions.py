@@ -11,7 +11,7 @@ from secureapi.auth.service import LivingSessions
 from secureapi.core.api import returns
 from secureapi.core.requests import current_client
 from secureapi.core.services import service
-from secureapi.security.guard import requires, signed_in
+from secureapi.security.guard import people_only, requires, signed_in
 from secureapi.security.identity import current_identity
 from secureapi.security.permissions import Permission
 
@@ -45,6 +45,7 @@ def end_my_other_sessions() -> Any:
 
 
 @people.get("/<id:user_id>/sessions")
+@people_only
 @requires(Permission.USERS_READ, Permission.ADMIN_READ)
 @returns(SessionsResponse)
 def list_sessions(user_id: str) -> Any:
@@ -53,6 +54,7 @@ def list_sessions(user_id: str) -> Any:
 
 
 @people.delete("/<id:user_id>/sessions/<id:session_id>")
+@people_only
 @requires(Permission.USERS_WRITE, Permission.ADMIN_WRITE)
 @returns(None, HTTPStatus.NO_CONTENT)
 def end_session(user_id: str, session_id: str) -> Any:
@@ -62,6 +64,7 @@ def end_session(user_id: str, session_id: str) -> Any:
 
 
 @people.delete("/<id:user_id>/sessions")
+@people_only
 @requires(Permission.USERS_WRITE, Permission.ADMIN_WRITE)
 @returns(SessionsEndedResponse)
 def end_sessions(user_id: str) -> Any:

@@ -4,7 +4,7 @@ from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.device_tokens import NOTHING, DeviceTokens, Presented
 from secureapi.auth.errors import PasswordChangedMeanwhile, WrongCurrentPassword
-from secureapi.auth.repository import SessionRepository
+from secureapi.auth.repository import ApiKeyRepository, SessionRepository
 from secureapi.auth.service.lanes import Lanes
 from secureapi.auth.service.new_passwords import NewPasswords
 from secureapi.auth.service.proofs import Proofs
@@ -21,7 +21,7 @@ from secureapi.security.passwords import PasswordHasher
 from secureapi.security.permissions import Role
 from secureapi.security.trail import Trail
 from secureapi.users import events as user_events
-from secureapi.users.errors import LastAdministrator
+from secureapi.users.errors import LastAdministrator, NoSuchUser
 from secureapi.users.models import Status, User
 from secureapi.users.repository import UserRepository
 
@@ -162,10 +162,13 @@ class Credentials:
     def _switch(self, user_id: str, status: Status, client: Client) -> bool:
         now = self._clock.now()
         with self._database.transaction(client) as session:
-            if status is Status.DISABLED and UserRepository(session).lock_active(Role.ADMIN) == [user_id]:
+            people = UserRepository(session).lock_people({user_id}, with_administrators=status is Status.DISABLED)
+            if user_id not in people:
+                raise NoSuchUser
+            if status is Status.DISABLED and {one.id for one in people.values() if one.role == Role.ADMIN and one.is_active} == {user_id}:
                 raise LastAdministrator
-            user = UserRepository(session).get(user_id, lock=True)
-            is_new = user.status != status
+            user = people[user_id]
+            is_new, user.locked_at = user.status != status, None
             if is_new:
                 user.status, user.updated_at = status.value, now
                 happened = user_events.ENABLED if status is Status.ACTIVE else user_events.DISABLED
@@ -173,5 +176,6 @@ class Credentials:
             if status is Status.DISABLED:
                 user.devices_since = now
                 SessionRepository(session).end_all_of(user_id, reason="disabled", now=now)
+                ApiKeyRepository(session).revoke_all_of(user_id, reason="disabled", now=now)
         self._callers.user_changed(user_id)
         return is_new

@@ -4,13 +4,15 @@ Every message about an account has such a link. It throws everybody out, the own
 is another one: whoever is in there knows it.
 """
 
+from typing import Any
+
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.recipients import Recipients
-from secureapi.auth.repository import SessionRepository
+from secureapi.auth.repository import ApiKeyRepository, SessionRepository
 from secureapi.auth.service.followed_links import FollowedLinks
 from secureapi.auth.service.requested_mail import RequestedMail
 from secureapi.core.clock import Clock
@@ -58,13 +60,16 @@ class Disowning:
         with self._followed.remembered(Purpose.NOT_ME, client), self._database.transaction(client) as session:
             link, user = self._followed.take(session, Purpose.NOT_ME, token)
             ended = SessionRepository(session).end_all_of(user.id, reason="disowned", now=now)
+            # Whoever was in there may have made one, which would outlive the password that he knew.
+            keys = ApiKeyRepository(session).revoke_all_of(user.id, reason="disowned", now=now)
             user.password_refused_since = user.devices_since = user.updated_at = now
             user.pending_email = None
             # Whoever was in there may have asked for these himself.
             self._links.withdraw(session, user.id, Purpose.RESET_PASSWORD, Purpose.CONFIRM_EMAIL, Purpose.UNLOCK)
             sealed_to: str = link.details["sealed_to"]
             self._give_back(session, user, link, self._recipients.unseal(sealed_to) or user.email, client)
-            self._trail.record(session, events.DISOWNED, client=client, subject_id=user.id, ended=ended)
+            told: dict[str, Any] = {"ended": ended} | ({"keys": keys} if keys else {})
+            self._trail.record(session, events.DISOWNED, client=client, subject_id=user.id, **told)
             if user.is_active:
                 self._requested_mail.send_reset(session, user, sealed_to=sealed_to)
         self._callers.user_changed(user.id)

@@ -17,6 +17,7 @@ from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
 from secureapi.security.trail import Trail
 from secureapi.users.repository import UserRepository
+from secureapi.users.service.authority import Authority
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,11 @@ class LivingSessions:
     Whatever ends here is committed, then made known to every worker, and only then answered.
     """
 
-    def __init__(self, *, database: Database, clock: Clock, trail: Trail, callers: Callers) -> None:
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail, authority: Authority, callers: Callers) -> None:
         self._database = database
         self._clock = clock
         self._trail = trail
+        self._authority = authority
         self._callers = callers
 
     def mine(self, *, caller: Identity) -> list[LivingSession]:
@@ -87,18 +89,21 @@ class LivingSessions:
         return [_shown(row, caller) for row in rows]
 
     def end_one_of(self, *, user_id: str, session_id: str, caller: Identity | None, client: Client) -> None:
-        """End one of somebody's, for administrators. Raises `NoSuchUser`, `NoSuchSession`."""
-        with self._database.transaction(client) as session:
-            UserRepository(session).get(user_id)
+        """End one of somebody's, for administrators. Raises `NoSuchUser`, `HigherRank`, `NoSuchSession`."""
+        with self._authority.over(user_id, act="end-session", caller=caller, client=client) as case:
+            session = case.session
             was_living = SessionRepository(session).end_one_of(user_id, session_id, reason="administrator", now=self._clock.now())
             if was_living:
                 self._trail.record(session, events.SESSION_REVOKED, client=client, actor=caller, subject_id=user_id, session_id=session_id)
         self._announce_end(user_id, session_id, was_living=was_living)
 
     def end_all_of(self, *, user_id: str, caller: Identity | None, client: Client) -> int:
-        """End all of somebody's, for administrators: his own current one too, if it is himself. How many they were. Raises `NoSuchUser`."""
-        with self._database.transaction(client) as session:
-            UserRepository(session).get(user_id)
+        """End all of somebody's, for administrators: his own current one too, if it is himself. How many they were.
+
+        Raises `NoSuchUser`, `HigherRank`.
+        """
+        with self._authority.over(user_id, act="end-sessions", caller=caller, client=client) as case:
+            session = case.session
             ended = SessionRepository(session).end_all_of(user_id, reason="administrator", now=self._clock.now())
             self._trail.record(session, events.SESSIONS_REVOKED, client=client, actor=caller, subject_id=user_id, ended=ended)
         self._callers.user_changed(user_id)

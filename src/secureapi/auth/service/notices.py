@@ -48,6 +48,8 @@ NOTICES: Mapping[str, Notice] = {
     "notice.email_changed": Notice("mail.email_changed", _NOT_ME),
     "notice.locked": Notice("mail.locked", _NOT_ME | {"unlock": Purpose.UNLOCK}, is_bounded=True),
     "notice.guesses": Notice("mail.guesses", _NOT_ME),
+    "notice.api_key_created": Notice("mail.api_key_created", _NOT_ME),
+    "notice.api_key_leaked": Notice("mail.api_key_leaked", _NOT_ME),
 }
 """By the topic of the note that a use case leaves."""
 

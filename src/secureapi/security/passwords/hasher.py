@@ -51,6 +51,10 @@ class PasswordHasher:
         found, secret = self._read(stored or "", password)
         return self._gate.run(self._look, found, secret)
 
+    def knows(self, stored: str) -> bool:
+        """Whether a string of somebody else's is one that some password can fit here: understood, affordable, its pepper known."""
+        return self._read(stored, "")[0] is not None
+
     def needs_rehash(self, stored: str) -> bool:
         """Whether a stored string is weaker than, or just other than, what `hash` would make now."""
         prefix, pepper_id, hashed = _parts(stored)

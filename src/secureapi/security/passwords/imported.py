@@ -13,7 +13,9 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from secureapi.security.passwords.schemes import Hashed, read_argon2, read_bcrypt
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from secureapi.security.passwords.schemes import BcryptString, Hashed, read_argon2, read_bcrypt
 
 _MOST_BCRYPT_COST = 14
 """Four times the work of the default."""
@@ -24,10 +26,16 @@ _MOST_SCRYPT_WORK = 2**20
 _MOST_SCRYPT_BLOCKS = 2**19
 """N·r, of 128 bytes each: 64 MiB. Werkzeug's is half of it."""
 _SCRYPT_BYTES = 64
+_AES_KEY_BYTES = 32
+_AES_BLOCK_BYTES = 16
+_SIGNER_KEY_BYTES = 64
+_BCRYPT_SHA256 = "bcrypt_sha256$"
 
 _DJANGO = re.compile(r"pbkdf2_(sha1|sha256)\$([1-9][0-9]{0,6})\$([^$\s]{1,128})\$([A-Za-z0-9+/]{27,43}=)")
 _WERKZEUG_PBKDF2 = re.compile(r"pbkdf2:(sha256|sha512):([1-9][0-9]{0,6})\$([^$\s]{1,128})\$([0-9a-f]{64}|[0-9a-f]{128})")
 _WERKZEUG_SCRYPT = re.compile(r"scrypt:([1-9][0-9]{0,6}):([1-9][0-9]?):([1-9][0-9]?)\$([^$\s]{1,128})\$([0-9a-f]{128})")
+_PHC_PBKDF2 = re.compile(r"\$pbkdf2-(sha1|sha256|sha512)\$i=([1-9][0-9]{0,6})\$([A-Za-z0-9+/]{6,86})\$([A-Za-z0-9+/]{27,86})")
+_FIREBASE = re.compile(r"\$firebase-scrypt\$ln=([1-9][0-9]?),r=([1-9][0-9]?)\$([A-Za-z0-9+/]{2,64})\$([A-Za-z0-9+/]{86})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +73,53 @@ class ScryptString:
         return hmac.compare_digest(made, self.digest) and _is_told_apart(secret)
 
 
+@dataclass(frozen=True, slots=True)
+class BcryptSha256String(BcryptString):
+    """Django's bcrypt over the hexadecimal digits of SHA-256, so that all of a long password counts."""
+
+    def fits(self, secret: bytes) -> bool:
+        return BcryptString.fits(self, hashlib.sha256(secret).hexdigest().encode())
+
+
+@dataclass(frozen=True, slots=True)
+class FirebaseString:
+    """Firebase's scrypt: the derived key encrypts the project's signer key (AES-256-CTR), and the outcome is the hash.
+
+    Counter mode only adds its key stream to the signer key. What is kept here is that key stream: whoever has the exported hash and the
+    signer key has it by taking one from the other, and from then on the signer key is not needed any more.
+    """
+
+    log_n: int
+    r: int
+    salt: bytes
+    """Salt of the account and salt separator of the project, one after the other."""
+    key_stream: bytes
+
+    def fits(self, secret: bytes) -> bool:
+        n = 2**self.log_n
+        key = hashlib.scrypt(secret, salt=self.salt, n=n, r=self.r, p=1, maxmem=128 * self.r * (n + 3), dklen=_AES_KEY_BYTES)
+        encrypt = Cipher(algorithms.AES(key), modes.CTR(bytes(_AES_BLOCK_BYTES))).encryptor()
+        return hmac.compare_digest(encrypt.update(bytes(_SIGNER_KEY_BYTES)), self.key_stream) and _is_told_apart(secret)
+
+
+def pbkdf2_string(digest_name: str, *, iterations: int, salt: bytes, digest: bytes) -> str:
+    """A digest of PBKDF2 whose salt is no text, in the notation that is read here: `$pbkdf2-sha256$i=<iterations>$<salt>$<digest>`.
+
+    A digest may be longer than its function's own, as Keycloak's are: the blocks of PBKDF2 stand each by itself (RFC 8018, section 5.2),
+    so that the first is enough, and costs its owner half as much.
+    """
+    first = digest[: hashlib.new(digest_name).digest_size]
+    return f"$pbkdf2-{digest_name}$i={iterations}${_unpadded(salt)}${_unpadded(first)}"
+
+
+def firebase_string(*, log_n: int, r: int, salt: bytes, digest: bytes, signer_key: bytes) -> str:
+    """A hash that Firebase exported, in the notation that is read here. Raises `ValueError` where digest and signer key are no pair."""
+    key_stream = bytes(one ^ other for one, other in zip(digest, signer_key, strict=True))
+    return f"$firebase-scrypt$ln={log_n},r={r}${_unpadded(salt)}${_unpadded(key_stream)}"
+
+
 def read_imported(stored: str) -> Hashed | None:
-    """bcrypt, Argon2, Django's PBKDF2, Werkzeug's PBKDF2 and scrypt; None for anything else, and for what costs too much."""
+    """bcrypt, Argon2, PBKDF2 and scrypt as other systems write them; None for anything else, and for what costs too much."""
     if not stored.isprintable():
         return None
     return (
@@ -75,7 +128,38 @@ def read_imported(stored: str) -> Hashed | None:
         or _read_django(stored)
         or _read_werkzeug_pbkdf2(stored)
         or _read_werkzeug_scrypt(stored)
+        or _read_bcrypt_sha256(stored)
+        or _read_phc_pbkdf2(stored)
+        or _read_firebase(stored)
     )
+
+
+def _read_bcrypt_sha256(stored: str) -> BcryptSha256String | None:
+    """`bcrypt_sha256$$2b$12$…`."""
+    if not stored.startswith(_BCRYPT_SHA256):
+        return None
+    found = read_bcrypt(stored.removeprefix(_BCRYPT_SHA256), most_cost=_MOST_BCRYPT_COST)
+    return BcryptSha256String(found.text, found.cost) if found else None
+
+
+def _read_phc_pbkdf2(stored: str) -> Pbkdf2String | None:
+    """`$pbkdf2-sha256$i=<iterations>$<salt>$<digest>`, both in base64 without padding."""
+    found = _PHC_PBKDF2.fullmatch(stored)
+    if not found:
+        return None
+    name, iterations, salt, digest = found[1], int(found[2]), _bytes(found[3]), _bytes(found[4])
+    is_whole = bool(salt) and len(digest) == hashlib.new(name).digest_size
+    return Pbkdf2String(name, iterations, salt, digest) if is_whole and iterations <= _MOST_ITERATIONS[name] else None
+
+
+def _read_firebase(stored: str) -> FirebaseString | None:
+    """`$firebase-scrypt$ln=<mem_cost>,r=<rounds>$<salts>$<key stream>`."""
+    found = _FIREBASE.fullmatch(stored)
+    if not found:
+        return None
+    read = FirebaseString(int(found[1]), int(found[2]), _bytes(found[3]), _bytes(found[4]))
+    is_bounded = 2**read.log_n * read.r <= _MOST_SCRYPT_BLOCKS
+    return read if is_bounded and read.salt and len(read.key_stream) == _SIGNER_KEY_BYTES else None
 
 
 def _read_django(stored: str) -> Pbkdf2String | None:
@@ -117,3 +201,16 @@ def _read_werkzeug_scrypt(stored: str) -> ScryptString | None:
 def _is_told_apart(secret: bytes) -> bool:
     """Whether HMAC takes it for no other: it fills a short key up with NUL, so that one more at the end makes no difference (RFC 2104)."""
     return not secret.endswith(b"\x00")
+
+
+def _unpadded(data: bytes) -> str:
+    return base64.b64encode(data).rstrip(b"=").decode()
+
+
+def _bytes(text: str) -> bytes:
+    """What `_unpadded` made a text of; nothing at all when it made none such."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return b""
+    return data if _unpadded(data) == text else b""

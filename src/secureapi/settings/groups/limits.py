@@ -37,6 +37,19 @@ class Limits:
     )
     refresh_rate_limit: Rate = setting(Rate(30, 60), "Refreshes for each address.", group="Limits", parse=values.rate)
     client_rate_limit: Rate = setting(Rate(600, 60), "Introspections and revocations for each client.", group="Limits", parse=values.rate)
+    max_api_keys_per_user: int = setting(
+        20, "How many API keys one account may have at a time. Revoked and expired ones do not count.", group="Limits", least=0, most=1000
+    )
+    api_key_max_days: int = setting(
+        365, "How long an API key may be good, and is where nothing else is asked for, in days.", group="Limits", least=1, most=3650
+    )
+    api_key_max_requests_per_minute: int = setting(
+        600,
+        "The most that somebody may allow one of his API keys, in requests a minute. A key that says nothing has RATE_LIMIT_PER_MINUTE.",
+        group="Limits",
+        least=1,
+        most=1_000_000,
+    )
     password_check_rate_limit: Rate = setting(
         Rate(30, 60),
         "Passwords that are tried against the policy before they are chosen, for each address.",

@@ -47,6 +47,14 @@ class Service:
         least=1,
         most=256,
     )
+    plugins: tuple[str, ...] = setting(
+        (),
+        "Names of extensions in installed packages whose endpoints shall answer here (entry points of `secureapi.blueprints`). An "
+        "installed package that is not named opens nothing.",
+        group="Service",
+        parse=values.words,
+        example="notes",
+    )
     unversioned_paths: bool = setting(
         True,
         "Whether `/auth`, `/users` and `/security` answer without `/api/v1`, as two of the seed documents write them.",

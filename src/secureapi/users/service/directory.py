@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from secureapi.core.database import Database
 from secureapi.core.identifiers import is_id
@@ -23,17 +24,9 @@ class Directory:
         self._trail = trail
 
     def find(self, *, who: str, client: Client) -> Row[Any]:
-        """The account with this id, username or address. Raises `NoSuchUser`.
-
-        An id is looked for first: a username may look like one, and must not stand in for somebody else's.
-        """
+        """The account with this id, username or address. Raises `NoSuchUser`."""
         with self._database.transaction(client) as session:
-            person = find_person(session.connection(), who) if is_id(who) else None
-            if person is None:
-                user = UserRepository(session).find_by_login(canonical_login(who))
-                person = find_person(session.connection(), user.id) if user else None
-            if person is None:
-                raise NoSuchUser
+            person = find_account(session, who)
             self._trail.record(session, events.RECORD_READ, client=client, subject_id=person.id)
         return person
 
@@ -43,3 +36,17 @@ class Directory:
             page = list_people(session.connection(), **wanted)
             self._trail.record(session, events.RECORD_READ, client=client, page=page.page, count=len(page.items))
         return page
+
+
+def find_account(session: Session, who: str) -> Row[Any]:
+    """The account with this id, username or address. Raises `NoSuchUser`.
+
+    An id is looked for first: a username may look like one, and must not stand in for somebody else's.
+    """
+    person = find_person(session.connection(), who) if is_id(who) else None
+    if person is None:
+        user = UserRepository(session).find_by_login(canonical_login(who))
+        person = find_person(session.connection(), user.id) if user else None
+    if person is None:
+        raise NoSuchUser
+    return person

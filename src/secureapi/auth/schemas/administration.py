@@ -1,0 +1,96 @@
+"""The shape of what administrators send and get: accounts of other people, roles, and why somebody may do something."""
+
+from typing import Any, ClassVar
+
+from marshmallow import ValidationError, fields, validates_schema
+
+from secureapi.core.schemas import LINE, Message, OneOf, Password, StrictSchema, Text, WholeNumber
+from secureapi.security.permissions import Permission
+from secureapi.users.schemas import ProfileChange, email_field, role_name, username_field
+
+_PERMISSIONS = sorted(permission.value for permission in Permission)
+_ROLE_SAYS = "A role has 2 to 32 lower-case letters, digits and hyphens, and begins with a letter."
+
+
+class UserCreation(StrictSchema):
+    """An account for somebody else: with a password, or as an invitation."""
+
+    username = username_field(required=True)
+    email = email_field(required=True)
+    password = Password()
+    invite = OneOf(["mail"], metadata={"description": "How its owner is sent a link to choose a password."})
+    role = role_name(load_default="user")
+    full_name = Text(most=100, pattern=LINE, allow_none=True)
+
+    @validates_schema
+    def _one_way(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if ("password" in data) == ("invite" in data):
+            raise ValidationError(Message("one_of", "Give either a password or `invite`."), "password")
+
+
+class UserChange(ProfileChange):
+    """What administrators may change of somebody's account. A field that is left out stays."""
+
+    role = role_name(metadata={"description": "Needs `admin:write`, and every permission of the role."})
+    status = OneOf(["active", "disabled"], metadata={"description": "Needs `admin:write`."})
+
+
+class RoleCreation(StrictSchema):
+    """A role over the permissions that there are."""
+
+    name = Text(least=2, most=32, pattern=r"[a-z][a-z0-9-]{1,31}", says=_ROLE_SAYS, required=True)
+    description = Text(most=200, pattern=LINE, load_default="")
+    permissions = fields.List(OneOf(_PERMISSIONS), required=True, metadata={"maxItems": len(_PERMISSIONS)})
+    rank = WholeNumber(
+        least=0, most=99, metadata={"description": "Whoever has it acts on accounts of this rank and below. As `user` (20) unless given."}
+    )
+
+
+class RoleChange(StrictSchema):
+    """What is left out stays."""
+
+    also: ClassVar[dict[str, Any]] = {"minProperties": 1}
+
+    description = Text(most=200, pattern=LINE)
+    permissions = fields.List(OneOf(_PERMISSIONS), metadata={"maxItems": len(_PERMISSIONS)})
+    rank = WholeNumber(least=0, most=99)
+
+    @validates_schema
+    def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if not data:
+            raise ValidationError(Message("empty", "Name at least one field to change."))
+
+
+class RoleResponse(StrictSchema):
+    """A role."""
+
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    rank = fields.Integer(required=True)
+    permissions = fields.List(fields.String(), required=True)
+    is_built_in = fields.Boolean(required=True)
+
+
+class RolesResponse(StrictSchema):
+    """Every role, the built-in ones first."""
+
+    roles = fields.List(fields.Nested(RoleResponse), required=True)
+
+
+class ExplanationQuery(StrictSchema):
+    """Who, and what."""
+
+    user = Text(least=1, most=254, pattern=LINE, required=True, metadata={"description": "Id, username or address."})
+    permission = OneOf(_PERMISSIONS, required=True)
+
+
+class ExplanationResponse(StrictSchema):
+    """Yes or no, and why."""
+
+    user_id = fields.String(required=True, metadata={"format": "uuid"})
+    username = fields.String(required=True)
+    role = fields.String(required=True)
+    permission = fields.String(required=True)
+    is_allowed = fields.Boolean(required=True)
+    code = fields.String(required=True, metadata={"description": "`role_grants`, `role_lacks`, `unknown_role`, `account_disabled`, …"})
+    reason = fields.String(required=True)

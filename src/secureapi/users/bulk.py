@@ -1,0 +1,74 @@
+"""Statements on many accounts at once, for importing and exporting. They go round the unit of work, so that nobody notes the changed rows
+for whoever runs them: he writes their events himself, in the same transaction (`Trail.record_inserts`).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select
+
+from secureapi.core.database import Database, insert_or_update, table_of
+from secureapi.users.models import User
+
+_TABLE = table_of(User)
+_U = _TABLE.c
+_PAGE = 1000
+_SHOWN = (
+    _U.id,
+    _U.username,
+    _U.email,
+    _U.full_name,
+    _U.role,
+    _U.status,
+    _U.email_verified_at,
+    _U.created_at,
+    _U.updated_at,
+)
+
+
+def insert_accounts(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    """Insert those whose id, name and address are free, and give their ids. Whoever has them already stays as he is."""
+    if not rows:
+        return set()
+    statement = insert_or_update(connection.dialect)(_TABLE).on_conflict_do_nothing().returning(_U.id)
+    return set(connection.scalars(statement, list(rows)))
+
+
+def ids_among(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Which of these ids there are."""
+    return set(connection.scalars(select(_U.id).where(_U.id.in_(ids)))) if ids else set()
+
+
+def usernames_among(connection: Connection, canonical: Collection[str]) -> set[str]:
+    """Which of these canonical usernames are taken."""
+    if not canonical:
+        return set()
+    return set(connection.scalars(select(_U.username_canonical).where(_U.username_canonical.in_(canonical))))
+
+
+def taken_among(connection: Connection, *, emails: Collection[str], usernames: Collection[str]) -> tuple[set[str], set[str]]:
+    """Which of these canonical addresses and usernames are taken."""
+    wanted = select(_U.email_canonical, _U.username_canonical).where(
+        or_(_U.email_canonical.in_(emails), _U.username_canonical.in_(usernames))
+    )
+    found = connection.execute(wanted).all()
+    return {row.email_canonical for row in found}, {row.username_canonical for row in found}
+
+
+def every_account(
+    database: Database, *, with_hashes: bool, role: str | None = None, status: str | None = None
+) -> Iterator[Sequence[Row[Any]]]:
+    """All accounts in the order of their ids, page by page. No transaction is held open between two pages, however slowly they are read."""
+    columns = (*_SHOWN, _U.password_hash) if with_hashes else _SHOWN
+    wanted = select(*columns).order_by(_U.id).limit(_PAGE)
+    wanted = wanted.where(_U.role == role) if role else wanted
+    wanted = wanted.where(_U.status == status) if status else wanted
+    last: str | None = None
+    while True:
+        with database.reading() as connection:
+            page = connection.execute(wanted.where(_U.id > last) if last else wanted).all()
+        if page:
+            yield page
+        if len(page) < _PAGE:
+            return
+        last = page[-1].id

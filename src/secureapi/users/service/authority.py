@@ -1,0 +1,136 @@
+"""Who may do what to whom: the rules of administration, in one place.
+
+Nobody acts on somebody who stands above him, nor gives a role that may do more than he may; nobody changes his own role, status or
+address, nor deletes himself; the last active administrator stays. What an endpoint asks for in general is declared on it: see
+`security/guard.py`.
+
+All is looked at again under lock, the caller too: of two administrators who remove one another at the same moment, one is too late.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from sqlalchemy.orm import Session
+
+from secureapi.core.database import Database
+from secureapi.core.errors import Conflict, Denied, Fault, Invalid, Refusal, Rejected, Unauthenticated
+from secureapi.core.requests import Client
+from secureapi.security.identity import Identity
+from secureapi.security.permissions import Permission, Role, Standing
+from secureapi.security.trail import Trail
+from secureapi.users import events
+from secureapi.users.custom_roles import CustomRoles, standing_of
+from secureapi.users.errors import AdministratorsOnly, GrantRefused, HigherRank, LastAdministrator, NoSuchUser
+from secureapi.users.models import User
+from secureapi.users.repository import UserRepository
+
+_NOBODY = Standing("", 0, frozenset())
+"""What an account with a role that does not exist amounts to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One act of administration, in its transaction: the account that it is about, locked, and what the caller may."""
+
+    session: Session
+    user: User
+    actor: Standing | None
+    """None for the command line of the server, which may do whatever there is."""
+    is_own: bool
+    administrators: frozenset[str]
+    """The active ones, locked; only where the act may take one away."""
+
+    def refuse_own(self, refusal: type[Refusal]) -> None:
+        """Raise when the account is the caller's."""
+        if self.is_own:
+            raise refusal
+
+    def refuse_lesser(self, permission: Permission = Permission.ADMIN_WRITE) -> None:
+        """Raise `AdministratorsOnly` when the caller lacks a permission."""
+        if self.actor and permission not in self.actor.permissions:
+            raise AdministratorsOnly
+
+    def refuse_last_administrator(self) -> None:
+        """Raise `LastAdministrator` when nobody would be left who could undo this."""
+        if self.administrators == {self.user.id}:
+            raise LastAdministrator
+
+    def granted(self, role: str) -> str:
+        """A role that the caller may give. Raises `Invalid`, `GrantRefused`."""
+        return granted(self.session, self.actor, role)
+
+
+class Authority:
+    """Opens cases, and remembers refusals."""
+
+    def __init__(self, *, database: Database, trail: Trail) -> None:
+        self._database = database
+        self._trail = trail
+
+    @contextmanager
+    def over(
+        self, user_id: str, *, act: str, caller: Identity | None, client: Client, takes_away: bool = False
+    ) -> Iterator[Case]:
+        """A transaction about this account. `takes_away` is for acts after which somebody may be no administrator any more.
+
+        Raises `NoSuchUser`, `HigherRank`, and `Unauthenticated` for a caller who has lost his account or his role in the meantime.
+        """
+        with self.remembering(act, caller=caller, client=client, subject_id=user_id), self._database.transaction(client) as session:
+            ids = {user_id, caller.user_id} if caller else {user_id}
+            people = UserRepository(session).lock_people(ids, with_administrators=takes_away)
+            actor = _present_standing(session, caller, people) if caller else None
+            if user_id not in people:
+                raise NoSuchUser
+            user, is_own = people[user_id], caller is not None and caller.user_id == user_id
+            if actor and not is_own and not actor.covers(standing_of(session.connection(), user.role) or _NOBODY):
+                raise HigherRank
+            active = frozenset(one.id for one in people.values() if one.role == Role.ADMIN and one.is_active) if takes_away else frozenset()
+            yield Case(session, user, actor, is_own, active)
+
+    @contextmanager
+    def opening(self, *, act: str, caller: Identity | None, client: Client) -> Iterator[tuple[Session, Standing | None]]:
+        """A transaction about no account that there is. What the caller amounts to comes with it."""
+        with self.remembering(act, caller=caller, client=client), self._database.transaction(client) as session:
+            people = UserRepository(session).lock_people({caller.user_id}) if caller else {}
+            yield session, _present_standing(session, caller, people) if caller else None
+
+    @contextmanager
+    def remembering(
+        self, act: str, *, caller: Identity | None, client: Client, subject_id: str | None = None
+    ) -> Iterator[None]:
+        """Leave an event when what is inside refuses, after its transaction is over."""
+        try:
+            yield
+        except (Denied, Conflict, Rejected, Unauthenticated) as refusal:
+            with self._database.transaction(client) as session:
+                self._trail.record(
+                    session,
+                    events.ADMINISTRATION_REFUSED,
+                    client=client,
+                    actor=caller,
+                    subject_id=subject_id,
+                    act=act,
+                    reason=refusal.code,
+                )
+            raise
+
+
+def granted(session: Session, actor: Standing | None, role: str) -> str:
+    """The name of a role, if there is one that this caller may give. Raises `Invalid`, `GrantRefused`."""
+    standing = CustomRoles(session).hold(role)
+    if standing is None:
+        raise Invalid(faults=[Fault("/role", "unknown_role", "There is no such role.")])
+    if actor and not actor.covers(standing):
+        raise GrantRefused
+    return standing.role
+
+
+def _present_standing(session: Session, caller: Identity, people: dict[str, User]) -> Standing:
+    """What the caller amounts to now, and no more than what he came in with: an API key may do less than its owner."""
+    present = people.get(caller.user_id)
+    if present is None or not present.is_active or present.role != caller.role:
+        # Thrown out or given another role while this request waited.
+        raise Unauthenticated
+    standing = standing_of(session.connection(), present.role) or _NOBODY
+    return replace(standing, permissions=standing.permissions & caller.permissions)

@@ -1,0 +1,146 @@
+"""Roles that administrators define over the permissions of the code. What is changed here counts from the next request on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from secureapi.core.clock import Clock
+from secureapi.core.database import Database
+from secureapi.core.errors import Fault, Invalid
+from secureapi.core.requests import Client
+from secureapi.security.events import EventType
+from secureapi.security.identity import Identity
+from secureapi.security.permissions import PERMISSIONS_OF, RANK_OF, Permission, Role, Standing, built_in
+from secureapi.security.trail import Trail
+from secureapi.users import events
+from secureapi.users.custom_roles import CustomRoles, as_text, list_custom, permissions_in
+from secureapi.users.errors import BuiltInRole, RoleBeyondOwn, RoleExists, RoleInUse
+from secureapi.users.models import CustomRole
+from secureapi.users.service.authority import Authority
+
+DEFAULT_RANK = RANK_OF[Role.USER]
+HIGHEST_RANK = RANK_OF[Role.ADMIN] - 1
+_MEANINGS = {
+    Role.ADMIN: "Everything.",
+    Role.MODERATOR: "Other people's accounts, as far as they stand below, and all content.",
+    Role.USER: "One's own account, and content.",
+    Role.VIEWER: "Looking at one's own account and at content.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RoleShown:
+    """A role as administrators see it."""
+
+    name: str
+    description: str
+    rank: int
+    permissions: tuple[str, ...]
+    is_built_in: bool
+
+
+class Roles:
+    """Lists, defines, changes and removes. `caller` is None for the command line of the server, whose roles stand below `admin`."""
+
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail, authority: Authority) -> None:
+        self._database = database
+        self._clock = clock
+        self._trail = trail
+        self._authority = authority
+
+    def every(self) -> list[RoleShown]:
+        """All roles, the built-in ones first."""
+        known = [_shown(role.value, _MEANINGS[role], RANK_OF[role], PERMISSIONS_OF[role], is_built_in=True) for role in Role]
+        with self._database.reading() as connection:
+            own = list_custom(connection)
+        return known + [_shown(row.name, row.description, row.rank, permissions_in(row.permissions)) for row in own]
+
+    def refuse_unknown(self, name: str) -> None:
+        """Raise `Invalid` when there is no role of this name."""
+        if name not in {role.name for role in self.every()}:
+            raise Invalid(faults=[Fault("/role", "unknown_role", "There is no such role.")])
+
+    def define(
+        self, *, name: str, description: str, permissions: Iterable[str], rank: int = DEFAULT_RANK, caller: Identity | None, client: Client
+    ) -> RoleShown:
+        """Make a role. Raises `RoleBeyondOwn`, and `RoleExists`."""
+        wanted, now = frozenset(map(Permission, permissions)), self._clock.now()
+        role = CustomRole(
+            name=name, description=description, rank=rank, permissions=as_text(wanted), created_at=now, updated_at=now
+        )
+        try:
+            with self._authority.opening(act="roles.define", caller=caller, client=client) as (session, actor):
+                if built_in(name):
+                    raise RoleExists
+                _refuse_beyond(actor, _standing(role))
+                CustomRoles(session).add(role)
+                self._record(session, events.ROLE_DEFINED, role, caller, client)
+        except IntegrityError:
+            raise RoleExists from None
+        return _shown_of(role)
+
+    def change(
+        self,
+        *,
+        name: str,
+        description: str | None = None,
+        permissions: Iterable[str] | None = None,
+        rank: int | None = None,
+        caller: Identity | None,
+        client: Client,
+    ) -> RoleShown:
+        """Change what is given. It must be below the caller before and after. Raises `NoSuchRole`, `BuiltInRole`, `RoleBeyondOwn`."""
+        with self._authority.opening(act="roles.change", caller=caller, client=client) as (session, actor):
+            role = _held(session, actor, name)
+            role.description = role.description if description is None else description
+            role.rank = role.rank if rank is None else rank
+            role.permissions = role.permissions if permissions is None else as_text(map(Permission, permissions))
+            _refuse_beyond(actor, _standing(role))
+            role.updated_at = self._clock.now()
+            self._record(session, events.ROLE_REDEFINED, role, caller, client)
+        return _shown_of(role)
+
+    def remove(self, *, name: str, caller: Identity | None, client: Client) -> None:
+        """Remove a role that nobody has. Raises `NoSuchRole`, `BuiltInRole`, `RoleBeyondOwn`, `RoleInUse`."""
+        with self._authority.opening(act="roles.remove", caller=caller, client=client) as (session, actor):
+            role = _held(session, actor, name)
+            roles = CustomRoles(session)
+            if roles.is_in_use(name):
+                raise RoleInUse
+            self._record(session, events.ROLE_REMOVED, role, caller, client)
+            roles.remove(role)
+
+    def _record(self, session: Session, happened: EventType, role: CustomRole, caller: Identity | None, client: Client) -> None:
+        self._trail.record(
+            session, happened, client=client, actor=caller, role=role.name, rank=role.rank, permissions=role.permissions.split()
+        )
+
+
+def _held(session: Session, actor: Standing | None, name: str) -> CustomRole:
+    """A role that this caller may change, locked."""
+    if built_in(name):
+        raise BuiltInRole
+    role = CustomRoles(session).get(name)
+    _refuse_beyond(actor, _standing(role))
+    return role
+
+
+def _refuse_beyond(actor: Standing | None, wanted: Standing) -> None:
+    """Raise `RoleBeyondOwn` for a role that does not stand below its maker, or may do what he may not. That includes his own role."""
+    highest = min(actor.rank - 1, HIGHEST_RANK) if actor else HIGHEST_RANK
+    if wanted.rank > highest or (actor and not wanted.permissions <= actor.permissions):
+        raise RoleBeyondOwn
+
+
+def _standing(role: CustomRole) -> Standing:
+    return Standing(role.name, role.rank, permissions_in(role.permissions))
+
+
+def _shown_of(role: CustomRole) -> RoleShown:
+    return _shown(role.name, role.description, role.rank, permissions_in(role.permissions))
+
+
+def _shown(name: str, description: str, rank: int, permissions: Iterable[Permission], *, is_built_in: bool = False) -> RoleShown:
+    return RoleShown(name, description, rank, tuple(sorted(one.value for one in permissions)), is_built_in)
