@@ -21,7 +21,7 @@ POST       /auth/refresh                              public                    
 POST       /auth/logout                               any caller                   api
 POST       /auth/logout-all                           any caller                   api
 POST       /auth/reauthenticate                       any caller                   login
-POST       /auth/change-password                      any caller                   api
+POST       /auth/change-password                      any caller                   login
 POST       /auth/password/check                       public                       password_check
 POST       /auth/password/forgot                      public                       recovery
 POST       /auth/password/reset                       public                       recovery
@@ -39,7 +39,7 @@ GET        /users                                     users:read                
 GET        /users/me                                  self:read                    api
 PUT        /users/me                                  self:write                   profile
 PATCH      /users/me                                  self:write                   profile
-POST       /users/me/change-password                  any caller                   api
+POST       /users/me/change-password                  any caller                   login
 GET        /users/<id:user_id>                        any caller                   api
 GET        /users/<id:user_id>/sessions               admin:read and users:read    api
 DELETE     /users/<id:user_id>/sessions               admin:write and users:write  api
