@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("users", sa.Column("email_number", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("users", sa.Column("pending_email", sa.String(length=254)))
     op.add_column("users", sa.Column("password_refused_since", sa.DateTime(timezone=True)))
     op.add_column("users", sa.Column("devices_since", sa.DateTime(timezone=True)))
@@ -57,7 +58,7 @@ def downgrade() -> None:
     for table, columns in (
         ("throttles", ("user_id",)),
         ("sessions", ("device_id",)),
-        ("users", ("devices_since", "password_refused_since", "pending_email")),
+        ("users", ("devices_since", "password_refused_since", "pending_email", "email_number")),
     ):
         with op.batch_alter_table(table) as changed:
             for column in columns:

@@ -64,7 +64,7 @@ from secureapi.core.redis import RedisStore
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
 from secureapi.core.services import provide
-from secureapi.security.attempts import PASSWORD, SESSION, Attempts, kinds_of
+from secureapi.security.attempts import PASSWORD, SESSION, TYPED, Attempts, kinds_of
 from secureapi.security.database_counters import DatabaseCounters
 from secureapi.security.degradation import Degradation
 from secureapi.security.delays import Delays
@@ -106,20 +106,20 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
     hasher = PasswordHasher(settings, secret_box)
     policy = PasswordPolicy.of(settings)
     new_passwords = NewPasswords(database=database, hasher=hasher, policy=policy)
-    outbox = Outbox(clock)
+    outbox = Outbox(clock, spread=timedelta(seconds=settings.mail_spread_seconds))
     kinds = kinds_of(settings)
     attempts = Attempts.of(kinds[PASSWORD], clock)
-    delays = Delays(first=settings.login_delay_seconds, most_waiting=max(1, settings.web_threads // 4))
+    delays = Delays(first=settings.login_delay_seconds, most_waiting=settings.threads.delayed)
     guesses = Guesses(database=database, hasher=hasher, attempts=attempts, delays=delays)
-    lanes = Lanes(clock=clock, secret_box=secret_box, kind=kinds[PASSWORD])
+    lanes = Lanes(clock=clock, secret_box=secret_box, kind=kinds[PASSWORD], typed=kinds[TYPED])
     device_tokens = DeviceTokens(settings=settings, clock=clock, secret_box=secret_box)
 
     links = OneTimeLinks(settings=settings, clock=clock, secret_box=secret_box)
     recipients = Recipients(database=database, secret_box=secret_box)
     budget = settings.mail_recipient_budget
     mail_budget = Attempts(clock=clock, most=budget.requests, window=timedelta(seconds=budget.seconds))
-    bounded_mail = MailBudget(attempts=mail_budget, trail=trail)
-    notices = Notices(settings=settings, outbox=outbox, links=links, recipients=recipients, budget=bounded_mail)
+    bounded_mail = MailBudget(attempts=mail_budget, clock=clock, secret_box=secret_box, trail=trail)
+    notices = Notices(settings=settings, outbox=outbox, links=links, recipients=recipients, secret_box=secret_box, budget=bounded_mail)
     requested_mail = RequestedMail(
         settings=settings,
         clock=clock,
@@ -159,7 +159,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
     access_tokens = AccessTokens(app, settings, keys)
     refresh_tokens = RefreshTokens(secret_box)
     token_pairs = TokenPairs(settings=settings, clock=clock, access_tokens=access_tokens)
-    known = KnownCallers(redis, settings.api_rate_limit, most_held=max(1, settings.web_threads // 4)) if redis else None
+    known = KnownCallers(redis, settings.api_rate_limit, most_held=settings.threads.held) if redis else None
     callers = Callers(database=database, clock=clock, tokens=access_tokens, limits=limits, known=known)
     key_values = ApiKeyValues(secret_box)
     api_keys = ApiKeyCallers(database=database, clock=clock, trail=trail, limits=limits, values=key_values)
@@ -267,7 +267,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
         Administration(
             clock=clock, trail=trail, outbox=outbox, links=links, attempts=attempts, authority=authority, callers=callers
         ),
-        Profiles(database=database, clock=clock, trail=trail, outbox=outbox, is_going=partial(_is_going, clock)),
+        Profiles(database=database, clock=clock, trail=trail, outbox=outbox, links=links, is_going=partial(_is_going, clock)),
         Recovery(
             settings=settings,
             database=database,
@@ -292,6 +292,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
             followed=followed,
             recipients=recipients,
             requested_mail=requested_mail,
+            notices=notices,
             callers=callers,
         ),
         Addresses(
@@ -304,6 +305,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
             followed=followed,
             recipients=recipients,
             requested_mail=requested_mail,
+            notices=notices,
             registration=registration,
         ),
         Statistics(database=database, clock=clock),

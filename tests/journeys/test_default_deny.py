@@ -22,7 +22,7 @@ POST       /auth/refresh                              public                    
 POST       /auth/logout                               any caller                   api
 POST       /auth/logout-all                           any caller                   api
 POST       /auth/reauthenticate                       any caller                   login
-POST       /auth/change-password                      any caller                   api
+POST       /auth/change-password                      any caller                   login
 POST       /auth/password/check                       public                       password_check
 POST       /auth/password/forgot                      public                       recovery
 POST       /auth/password/reset                       public                       recovery
@@ -45,7 +45,7 @@ GET        /users                                     users:read                
 GET        /users/me                                  self:read                    api
 PUT        /users/me                                  self:write                   profile
 PATCH      /users/me                                  self:write                   profile
-POST       /users/me/change-password                  any caller                   api
+POST       /users/me/change-password                  any caller                   login
 GET        /users/<id:user_id>                        any caller                   api
 POST       /users                                     admin:write and users:write  api
 PATCH      /users/<id:user_id>                        users:write                  api

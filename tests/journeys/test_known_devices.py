@@ -213,7 +213,7 @@ def test_an_address_is_known_for_thirty_days_after_the_last_sign_in(own, clock, 
 
 
 def test_a_crowd_gets_no_more_looks_than_one_after_the_other_in_any_lane(make_house, engine, from_elsewhere):
-    house = make_house(engine)
+    house = make_house(engine, password_hash_queue=100)
     person = house.register()
     phone = device_of(house, person, elsewhere=from_elsewhere())
     strangers = partial(attempt, house, person, "wrong", elsewhere=from_elsewhere())

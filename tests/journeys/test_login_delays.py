@@ -1,5 +1,7 @@
 """What slows a guesser down besides the lock: he waits before his next guess is looked at, and his address has a limit."""
 
+import pytest
+
 from journeys.answers import assert_problem
 from journeys.knocking import MOST, attempt, device_of, lock
 from secureapi.auth.service import Credentials
@@ -37,6 +39,57 @@ def test_the_third_wrong_password_in_a_row_waits_and_each_further_one_twice_as_l
     assert slept == [], "the owner on his phone does not wait for strangers"
 
 
+def sleeps(house, monkeypatch):
+    slept = []
+    monkeypatch.setattr(house.service(Delays), "_sleep", slept.append)
+    return slept
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "unlocked", "the owner came as a stranger", "the owner came with his device"])
+def test_a_prober_with_a_clock_does_not_learn_that_two_names_are_of_one_account(make_house, engine, monkeypatch, from_elsewhere, meanwhile):
+    """The lock is one for both names; if the delay were, two tries with an address and a third with a username would tell."""
+    house = make_house(engine, login_delay_seconds=0.5)
+    person = house.register()
+    phone = device_of(house, person, elsewhere=from_elsewhere())
+    slept = sleeps(house, monkeypatch)
+
+    def probe(*names):
+        slept.clear()
+        waited = []
+        for name in names:
+            assert attempt(house, person, "wrong", name=name, elsewhere=from_elsewhere()).status_code == 401
+            waited.append(sum(slept))
+            slept.clear()
+        return waited
+
+    def happen(name):
+        if meanwhile == "unlocked":
+            house.service(Credentials).unlock(user_id=person.id, client=ADMIN)
+        elif meanwhile == "the owner came as a stranger":
+            assert attempt(house, person, name=name, elsewhere=from_elsewhere()).status_code == 200
+        elif meanwhile == "the owner came with his device":
+            assert attempt(house, person, name=name, device=phone, elsewhere=from_elsewhere()).status_code == 200
+
+    seen = {}
+    for kind, (address, name) in {"account": (person.email, person.username), "nobody": ("x@example.com", "x-here")}.items():
+        seen[kind] = [probe(address, address, name)]
+        if kind == "account":
+            happen(address)
+        seen[kind] += [probe(address, name), probe(name, name, address), probe(*[name] * 3, *[address] * 4)]
+
+    assert seen["account"] == seen["nobody"]
+    assert seen["nobody"] == [[0, 0, 0], [0.5, 0], [0.5, 1.0, 1.0], [2.0, 0, 0, 2.0, 0, 0, 0]]
+
+
+def test_an_owner_who_signs_in_anywhere_leaves_no_count_behind(make_house, engine, from_elsewhere):
+    house = make_house(engine)
+    person = house.register()
+    for _ in range(MOST + 2):
+        assert attempt(house, person, elsewhere=from_elsewhere()).status_code == 200
+
+    assert house.execute("SELECT key FROM throttles") == []
+
+
 def test_whoever_finds_no_place_to_wait_is_told_so_and_has_guessed_nothing(make_house, engine, monkeypatch, from_elsewhere):
     house = make_house(engine, login_delay_seconds=4.0, web_threads=4)
     people = [house.register() for _ in range(2)]
@@ -54,8 +107,8 @@ def test_whoever_finds_no_place_to_wait_is_told_so_and_has_guessed_nothing(make_
     assert attempt(house, people[0], elsewhere=from_elsewhere()).status_code == 200
     assert_problem(inner[0], 503, "busy")
     assert inner[0].headers["Retry-After"] == "4"
-    counts = {row.attempts for row in house.execute("SELECT attempts FROM throttles")}
-    assert counts == {2}, "the right password cleared the one, and the other has the two wrong ones it had"
+    counts = sorted(row.attempts for row in house.execute("SELECT attempts FROM throttles"))
+    assert counts == [2, 2, 2], "the right password cleared the one lane, and the other has the two wrong ones it had; as has each name"
 
 
 def test_the_limit_of_an_address_does_not_hold_for_a_device_that_is_known(make_house, engine):

@@ -1,6 +1,8 @@
 """Figures for Prometheus: for whoever has the token, and for nobody else."""
 
+import os
 import secrets
+import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -125,6 +127,40 @@ def test_what_a_killed_server_left_is_removed_by_the_next_and_what_is_in_use_is_
     for live in (alive, one_more):
         assert live.get("/metrics", headers=RIGHT).status == 200
         live.stop()
+
+
+def test_when_the_folder_is_removed_refusals_go_on_and_workers_are_replaced(make_live):
+    """Somebody cleans up /dev/shm. Only the figures may be lost by that."""
+    live = make_live(metrics_token=TOKEN, web_concurrency=2, login_rate_limit="2/hour")
+    shutil.rmtree(folder_of(live))
+    person = live.house.register()
+
+    statuses = [live.post("/api/v1/auth/login", json={"username": "nobody-here", "password": "x"}).status for _ in range(12)]
+
+    assert statuses == [401] * 2 + [429] * 10
+    assert live.get("/metrics", headers=RIGHT).status == 503
+    before = set(children_of(live.server.pid))
+    for worker in before:
+        os.kill(worker, signal.SIGKILL)
+    until(lambda: len(set(children_of(live.server.pid)) - before) == len(before))
+    assert live.get("/readyz").status == 200
+    assert live.post("/api/v1/auth/login", json={"username": person.username, "password": "x"}).status == 429
+    assert live.get("/metrics", headers=RIGHT).status == 503
+    assert "metrics.lost" in live.log()
+    assert "crashed" not in live.log()
+
+
+def test_the_files_have_their_memory_before_anything_is_written_into_them(make_live):
+    """A sparse one ends the process with the first figure, where the memory is full by then."""
+    live = make_live("embedded", metrics_token=TOKEN, login_rate_limit="2/hour")
+    refuse_one(live)
+
+    files = list(folder_of(live).glob("*.db"))
+
+    assert {path.name.rstrip("0123456789.db").rstrip("_") for path in files} == {"counter", "gauge_livemin"}
+    for path in files:
+        assert path.stat().st_size == 65_536, "as large as the library would have made it, or larger"
+        assert path.stat().st_blocks * 512 >= path.stat().st_size
 
 
 def test_without_a_token_a_server_keeps_no_figures(make_live):

@@ -162,7 +162,7 @@ def test_a_server_that_is_busy_leaves_the_link_as_it_was(home, letters, monkeypa
     owner = somebody(home, letters)
     token = asked(home, letters, owner)
 
-    def busy(*_args):
+    def busy(*_args, **_options):
         raise HashingBusy(retry_after=1)
 
     with monkeypatch.context() as patched:
@@ -340,7 +340,7 @@ def test_no_token_and_no_address_lies_anywhere(make_home, letters, capfd):
         tokens += [link.partition("#")[2] for link in message.links]
         assert message.to == owner.email
         assert post(home, NOT_ME, token=token_in(message, "not-me")).status_code == 200
-    tokens += [token_in(message, "reset-password") for message in letters.deliver(home)]
+    tokens += [token_in(message, "reset-password") for message in letters.deliver(home) if message.links]
     for token in tokens:
         reset(home, token, "weak")
         post(home, NOT_ME, token=token)

@@ -13,6 +13,8 @@ from journeys.answers import as_seen, assert_problem, faults
 from journeys.recovering import API, FORGOT, ME, PUBLIC, RESEND, TERMINAL, fresh, post, reset, rows_of, somebody, token_in
 from secureapi.auth.service import Credentials
 from secureapi.core.database import Database
+from secureapi.core.delivery import Delivery
+from secureapi.core.outbox import Outbox
 from support.letters import Letters
 
 
@@ -185,3 +187,21 @@ def test_the_budget_is_whole_again_after_an_hour(make_home, letters, clock):
     post(home, FORGOT, email=owner.email)
 
     assert len(letters.deliver(home)) == 1
+
+
+@pytest.mark.parametrize(
+    ("topic", "details"),
+    [
+        ("request.reset", {"typed": "x" * 60}),
+        ("request.verification", {"typed": "x" * 60}),
+        ("request.registration", {"sealed_to": "x" * 60}),
+    ],
+)
+def test_a_request_that_cannot_be_read_since_the_secret_is_another_one_is_not_lost_without_a_trace(home, topic, details):
+    with home.service(Database).transaction() as session:
+        home.service(Outbox).add(session, topic, user_id=None, **details)
+
+    home.service(Delivery).deliver_due()
+
+    (row,) = home.execute("SELECT last_error, delivered_at FROM outbox WHERE dead_at IS NOT NULL")
+    assert tuple(row) == ("AddressUnreadable", None)

@@ -158,7 +158,19 @@ def test_a_wrong_password_is_no_proof(own, late, wrong):
     assert own.events("auth.reauthentication.succeeded", subject=late) == []
 
 
-def test_the_limit_of_the_sign_in_holds_here_for_each_user(make_house, engine):
+@pytest.mark.parametrize("path", ["auth/reauthenticate", "auth/change-password", "users/me/change-password"])
+def test_a_thief_of_a_token_does_not_use_up_the_owners_budget_with_rubbish(make_house, engine, path):
+    house = make_house(engine, login_rate_limit="3/minute")
+    person = house.register()
+    stolen, own = house.sign_in(person), house.sign_in(person)
+
+    rubbish = [house.client().post(f"{API}/{path}", headers=stolen.headers, json={}).status_code for _ in range(5)]
+
+    assert rubbish == [422, 422, 422, 429, 429]
+    assert again(house, own.headers, person.password).status_code == 200
+
+
+def test_the_limit_of_the_sign_in_holds_here_for_each_session(make_house, engine):
     house = make_house(engine, login_rate_limit="3/minute")
     person, other = house.register(), house.register()
     assert person.headers

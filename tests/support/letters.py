@@ -48,7 +48,7 @@ class Letters:
 
     def new(self) -> list[Message]:
         """Those that came since the last look, the oldest first."""
-        fresh = sorted(set(self._folder.glob("*.eml")) - self._seen)
+        fresh = sorted(set(self._folder.glob("*.eml")) - self._seen, key=lambda path: path.stat().st_mtime_ns)
         self._seen.update(fresh)
         return [_read(path) for path in fresh]
 

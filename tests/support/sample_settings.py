@@ -45,6 +45,7 @@ def _usual() -> dict[str, Any]:
         "password_hash_wait_seconds": 30.0,
         "bcrypt_rounds": 4,
         "login_delay_seconds": 0.0,
+        "mail_spread_seconds": 0.0,
         # A replay is a replay at once; tests of the grace say how long it is.
         "refresh_reuse_grace_seconds": 0,
         "rate_limit_per_minute": GENEROUS.requests,

@@ -1,5 +1,6 @@
 """What a device calls itself, in a few words for its owner: `Firefox 128 on Linux`. A hint and nothing more: anybody can send any agent."""
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,21 @@ _MOST_CHARACTERS = 80
 _NAMES = {"Mac OS X": "macOS"}
 UNKNOWN = "unknown device"
 
+_PROGRAMS = (
+    *("Chrome", "Chrome Mobile", "Chrome Mobile WebView", "Chrome Mobile iOS", "Chromium", "Edge", "Edge Mobile", "HeadlessChrome", "IE"),
+    *("Firefox", "Firefox Focus", "Firefox Mobile", "Firefox iOS", "Mobile Safari", "Mobile Safari UI/WKWebView", "Safari"),
+    *("Opera", "Opera Mobile", "Opera Touch", "Samsung Internet", "Vivaldi", "Brave", "DuckDuckGo", "DuckDuckGo Mobile", "Yandex Browser"),
+    *("curl", "Wget", "HTTPie", "Python Requests", "PostmanRuntime", "okhttp", "Go-http-client"),
+)
+_SYSTEMS = (
+    *("Android", "iOS", "Linux", "macOS", "Windows", "Chrome OS", "Ubuntu", "Fedora", "Debian", "FreeBSD", "OpenBSD", "NetBSD"),
+    "Tizen",
+)
+_SAFE = re.compile(
+    rf"(?:{'|'.join(map(re.escape, _PROGRAMS))})(?: [0-9]{{1,4}}(?:\.[0-9]{{1,4}})?)?(?: on (?:{'|'.join(map(re.escape, _SYSTEMS))}))?"
+)
+"""What a message may say: names from these lists, and a version. The parser alone is no sieve, since it takes some names from the agent."""
+
 
 @lru_cache(maxsize=4096)
 def device_of(user_agent: str) -> str:
@@ -21,6 +37,15 @@ def device_of(user_agent: str) -> str:
     """
     agent = printable(user_agent[:USER_AGENT_LENGTH]).strip()
     return printable(_described(agent) or agent)[:_MOST_CHARACTERS].strip() or UNKNOWN
+
+
+def device_for_mail(user_agent: str) -> str:
+    """The same for a message, which may reach somebody whom the sender of the agent wants to deceive: nothing of his own words.
+
+    An agent may say `go to evil.example`, mail programs make links of that, and the message comes from us.
+    """
+    said = device_of(user_agent)
+    return said if _SAFE.fullmatch(said) else f"an {UNKNOWN}"
 
 
 def _described(agent: str) -> str:

@@ -18,11 +18,13 @@ from secureapi.auth.own_pages import OwnPages
 from secureapi.core.database import Database
 from secureapi.core.errors import Denied, Fault, Invalid, Unauthenticated
 from secureapi.core.requests import current_client
+from secureapi.security.errors import RateLimited
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, Limits
 from secureapi.security.trail import Trail
 
 _SCHEME = "bearer"
+_DEVICES = "login_devices"
 _LOGIN = "login"
 """The limit that is counted for a known device by itself."""
 
@@ -169,10 +171,19 @@ class Door:
     def stranger(self) -> str:
         """For whom the limit of somebody who is not signed in is counted: his device, where we know it, or his address.
 
-        So the owner gets through beside somebody who floods us from the same address (a school, an office, a mobile network).
+        So the owner gets through beside somebody who floods us from the same address (a school, an office, a mobile network). The devices
+        of one account have a limit together: beyond it they are counted for the address again, since each sign-in makes one more device
+        for whoever wants it.
         """
-        device_id = self.device().device_id
-        return f"device:{device_id}" if device_id else current_client().address
+        presented = self.device()
+        if not presented.tokens:
+            return current_client().address
+        newest = presented.tokens[0]
+        try:
+            self._limits.spend(_DEVICES, f"devices:{newest.user_id}")
+        except RateLimited:
+            return current_client().address
+        return f"device:{newest.device_id}"
 
     def count_as_stranger(self) -> None:
         """Count the request at hand for its address after all: the device is one of ours, but not of the account that is named.

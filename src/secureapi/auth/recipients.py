@@ -3,7 +3,7 @@
 from cryptography.exceptions import InvalidTag
 
 from secureapi.core.database import Database
-from secureapi.core.mail import Recipient
+from secureapi.core.mail import Hopeless, Recipient
 from secureapi.core.outbox import Note
 from secureapi.core.secret_values import SecretBox
 from secureapi.users.repository import PERSON_BY_ID
@@ -30,11 +30,16 @@ class Recipients:
             return None
 
     def find(self, note: Note) -> Recipient | None:
-        """The address that the note itself has, as `sealed_to`, or that of its account. None when there is nobody to tell."""
+        """The address that the note itself has, as `sealed_to`, or that of its account. None when there is nobody to tell.
+
+        Raises `Hopeless` where the note's own cannot be read: somebody has to be told, and operators hear of it.
+        """
         person = self._database.run(PERSON_BY_ID, user_id=note.user_id) if note.user_id else None
         sealed = note.details.get("sealed_to")
         if sealed is None:
             return Recipient(person.email, person.username) if person else None
         address = self.unseal(sealed)
+        if address is None:
+            raise Hopeless("AddressUnreadable")
         name = person.username if person else note.details.get("name")
-        return Recipient(address, name) if address and name else None
+        return Recipient(address, name) if name else None

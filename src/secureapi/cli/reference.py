@@ -40,6 +40,7 @@ _ROOMS = {
 _LIMIT_NAMES = {
     "api": "`RATE_LIMIT_PER_MINUTE`",
     "login": "`LOGIN_RATE_LIMIT`",
+    "login_devices": "four times `LOGIN_RATE_LIMIT`",
     "register": "`REGISTER_RATE_LIMIT`",
     "register_all": "`REGISTER_GLOBAL_RATE_LIMIT`",
     "recovery": "`RECOVERY_RATE_LIMIT`",

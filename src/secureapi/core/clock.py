@@ -32,6 +32,11 @@ class FrozenClock:
         self._moment += span
 
 
+def whole_minute(moment: datetime) -> datetime:
+    """The beginning of its minute, for strangers: what a worker did in which millisecond says what else it had to do."""
+    return moment.replace(second=0, microsecond=0)
+
+
 def rfc3339(moment: datetime) -> str:
     """An aware moment as RFC 3339 in UTC with milliseconds, ending in Z: `2026-11-21T09:30:00.000Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from uuid import uuid4
 
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -23,3 +24,8 @@ def is_id(text: str) -> bool:
     as text can never be fooled into taking one's own id for somebody else's.
     """
     return _CANONICAL.fullmatch(text) is not None
+
+
+def timeless_id() -> str:
+    """A random one (RFC 9562, version 4), for what strangers get to see: it does not say to the millisecond when it was made."""
+    return str(uuid4())

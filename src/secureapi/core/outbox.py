@@ -3,6 +3,7 @@
 Here are the note and its states: waiting, delivered, dead. Who delivers, and how, is the business of `core/delivery.py`.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from secureapi.core.clock import Clock
 from secureapi.core.database import Base, Moment, table_of
-from secureapi.core.identifiers import new_id
+from secureapi.core.identifiers import new_id, timeless_id
 
 _WAITING = text("delivered_at IS NULL AND dead_at IS NULL")
 _DEAD = text("dead_at IS NOT NULL")
@@ -74,21 +75,36 @@ class OutboxMessage(Base):
 
 _TABLE = table_of(OutboxMessage)
 _T = _TABLE.c
+_dice = random.SystemRandom()
 _IS_WAITING = _T.delivered_at.is_(None) & _T.dead_at.is_(None)
 
 
 class Outbox:
     """Takes notes. It never commits: a note lives and dies with the change that it tells of."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, spread: timedelta = timedelta(0)) -> None:
         self._clock = clock
+        self._spread = spread
 
     def add(self, session: Session, topic: str, *, user_id: str | None, **details: Any) -> None:
         """Note a message, to be delivered as soon as may be."""
+        self._insert(session, topic, user_id, details, wait=timedelta(0))
+
+    def add_spread(self, session: Session, topic: str, *, user_id: str | None, **details: Any) -> None:
+        """The same for what a stranger may have caused, to be delivered at some moment of the next few seconds.
+
+        Somebody who asks for messages of his own around one for another person would else see by theirs, by their order and the time
+        between them, whether there was anything to do for the other.
+        """
+        self._insert(session, topic, user_id, details, wait=self._spread * _dice.random())
+
+    def _insert(self, session: Session, topic: str, user_id: str | None, details: dict[str, Any], *, wait: timedelta) -> None:
         now = self._clock.now()
+        # The id of a message is seen by whoever gets it.
+        note_id = timeless_id() if topic.startswith("mail.") else new_id()
         session.connection().execute(
             insert(_TABLE).values(
-                id=new_id(), topic=topic, user_id=user_id, details=details, created_at=now, due_at=now, attempts=0, delivered_at=None
+                id=note_id, topic=topic, user_id=user_id, details=details, created_at=now, due_at=now + wait, attempts=0, delivered_at=None
             )
         )
 

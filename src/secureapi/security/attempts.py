@@ -19,11 +19,10 @@ from secureapi.security.models import Throttle
 from secureapi.settings import Settings
 
 _T = table_of(Throttle).c
-_PLENTY = 1_000_000
-_SWEPT_AT_ONCE = 20
+_SWEPT_AT_ONCE = 40
 
 
-PASSWORD, SESSION = "password", "session"
+PASSWORD, TYPED, SESSION = "password", "typed", "session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ def kinds_of(settings: Settings) -> Mapping[str, Kind]:
     most, window = settings.max_login_attempts, settings.account_lockout
     kinds = (
         Kind(PASSWORD, "Passwords at the sign-in, for each lane of an account, and for a name that nobody has.", most, window),
+        Kind(TYPED, "Passwords of strangers for each name that is typed, whether or not somebody has it: for the delay.", most, window),
         Kind(SESSION, "Passwords that somebody who is signed in gives as a proof, for each session.", most, window),
     )
     return {kind.name: kind for kind in kinds}
@@ -68,7 +68,7 @@ class Attempt:
 
     @property
     def is_last(self) -> bool:
-        """Whether the lock falls when this one is wrong. True for exactly one of any number of parallel attempts."""
+        """Whether the lock falls when this one is wrong, unless one before it is given back. Of those that are not, exactly one is."""
         return self.number == self.most
 
 
@@ -86,9 +86,10 @@ class Attempts:
         return cls(clock=clock, most=kind.most, window=kind.window)
 
     def reserve(self, session: Session, key: str, *, user_id: str | None = None) -> Attempt:
-        """Count one attempt, atomically, in one statement. Attempts beyond the last do not prolong the lock.
+        """Count one attempt, atomically, in one statement. Attempts beyond the last neither count nor prolong the lock.
 
-        `user_id` is whose account the key protects, where there is one.
+        So what is counted was looked at, or is about to be, and nothing else closes a key. `user_id` is whose account the key protects,
+        where there is one.
         """
         now = self._clock.now()
         statement = insert_or_update(session.get_bind().dialect)(table_of(Throttle)).values(
@@ -98,15 +99,24 @@ class Attempts:
         statement = statement.on_conflict_do_update(
             index_elements=["key"],
             set_={
-                "attempts": case((is_over, 1), (_T.attempts < _PLENTY, _T.attempts + 1), else_=_PLENTY),
+                "attempts": case((is_over, 1), else_=_T.attempts + 1),
                 "expires_at": case((is_over | (_T.attempts + 1 == self._most), statement.excluded.expires_at), else_=_T.expires_at),
             },
+            where=is_over | (_T.attempts < self._most),
         ).returning(_T.attempts)
-        return Attempt(session.execute(statement).scalar_one(), self._most)
+        return Attempt(session.execute(statement).scalar() or self._most + 1, self._most)
 
-    def give_back(self, session: Session, key: str) -> None:
-        """Take back an attempt that nobody has looked at, nor will: its password told nobody anything."""
-        session.connection().execute(update(table_of(Throttle)).where(_T.key == key, _T.attempts > 0).values(attempts=_T.attempts - 1))
+    def give_back(self, session: Session, key: str, *, unless_full: bool = False) -> None:
+        """Take back an attempt that was allowed, and that nobody has looked at, nor will: its password told nobody anything.
+
+        `unless_full`: not where the key has had as many as it takes, so that the span that began with the last of them stays as it is.
+        """
+        found, connection = [_T.key == key], session.connection()
+        if unless_full:
+            found.append(_T.attempts < self._most)
+        connection.execute(update(table_of(Throttle)).where(*found, _T.attempts > 0).values(attempts=_T.attempts - 1))
+        # A row that says nothing any more is not kept: names that are typed at random would fill the table.
+        connection.execute(delete(table_of(Throttle)).where(_T.key == key, _T.attempts <= 0))
 
     def clear(self, session: Session, key: str) -> bool:
         """Forget a key: the attempt was right, or an administrator lifts the lock. Whether there was anything to forget."""

@@ -28,6 +28,8 @@ from secureapi.security.trail import Trail
 
 _log = structlog.get_logger(__name__)
 Proved = TypeVar("Proved")
+_PROOFS = "login"
+"""The limit of whoever gives a password, at the sign-in and as a proof."""
 
 
 class Door(Protocol):
@@ -162,7 +164,7 @@ class Guard:
         else:
             self._let_in(access, view)
             if limit_of(view) not in {GENERAL, UNLIMITED}:
-                self._limits.spend(limit_of(view), f"user:{g.identity.user_id}")
+                self._limits.spend(limit_of(view), _subject_of(limit_of(view), g.identity))
         refuse_oversized(request)
         if request.query_string and not declared(view, "takes_query"):
             raise Invalid(
@@ -210,6 +212,14 @@ class Guard:
                 method=request.method,
                 **details,
             )
+
+
+def _subject_of(limit: str, identity: Identity) -> str:
+    """For whom a caller's request is counted: himself, but where a password is asked of him his session.
+
+    A thief of a token could use up the owner's budget with rubbish; wrong passwords end the session they are tried in.
+    """
+    return f"session:{identity.session_id}" if limit == _PROOFS else f"user:{identity.user_id}"
 
 
 def _is_preflight() -> bool:

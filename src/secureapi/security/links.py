@@ -9,7 +9,6 @@ nor the Referer of the next page, and a program that opens every link of a messa
 import base64
 import binascii
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -21,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock
 from secureapi.core.database import table_of
-from secureapi.core.identifiers import new_id
+from secureapi.core.identifiers import timeless_id
 from secureapi.core.secret_values import SecretBox
 from secureapi.security.errors import LinkRefused
 from secureapi.security.models import OneTimeLink
@@ -66,7 +65,7 @@ class OneTimeLinks:
 
     def issue(self, session: Session | Connection, purpose: Purpose, *, user_id: str | None, lifetime: timedelta, **details: Any) -> str:
         """Open a link. Its id, for the note of a message. `details` are JSON values; addresses among them are sealed."""
-        now, link_id = self._clock.now(), new_id()
+        now, link_id = self._clock.now(), timeless_id()
         connection = _connection(session)
         self._sweep(connection, now)
         connection.execute(
@@ -108,16 +107,20 @@ class OneTimeLinks:
         theirs = (_T.user_id == user_id) & _T.purpose.in_([p.value for p in purposes]) & _T.used_at.is_(None)
         _connection(session).execute(update(table_of(OneTimeLink)).where(theirs).values(used_at=self._clock.now()))
 
-    def list_open(self, session: Session | Connection, user_id: str, purpose: Purpose) -> list[Link]:
-        """The open links of an account for one purpose, for whoever closes some of them."""
-        is_open = _T.used_at.is_(None) & (_T.expires_at > self._clock.now())
-        theirs = select(_T.id, _T.user_id, _T.details, _T.created_at).where(_T.user_id == user_id, _T.purpose == purpose.value, is_open)
-        return [Link(*row) for row in _connection(session).execute(theirs)]
+    def withdraw_later(self, session: Session | Connection, user_id: str, purpose: Purpose, *, number: int, address: str) -> None:
+        """Close the open links of an account that have a higher `number` in their details, and another `address`.
 
-    def close(self, session: Session | Connection, link_ids: Sequence[str]) -> None:
-        """Close these links."""
-        these = update(table_of(OneTimeLink)).where(_T.id.in_(link_ids), _T.used_at.is_(None))
-        _connection(session).execute(these.values(used_at=self._clock.now()))
+        One statement, however many there are: a thief can have had thousands of them made.
+        """
+        theirs = (_T.user_id == user_id) & (_T.purpose == purpose.value) & _T.used_at.is_(None)
+        is_later = (_T.details["number"].as_integer() > number) & (_T.details["address"].as_string() != address)
+        _connection(session).execute(update(table_of(OneTimeLink)).where(theirs & is_later).values(used_at=self._clock.now()))
+
+    def has_open(self, session: Session | Connection, user_id: str, purpose: Purpose) -> bool:
+        """Whether an account has an open link for this purpose."""
+        is_open = _T.used_at.is_(None) & (_T.expires_at > self._clock.now())
+        theirs = select(_T.id).where(_T.user_id == user_id, _T.purpose == purpose.value, is_open).limit(1)
+        return _connection(session).execute(theirs).first() is not None
 
     def _is_open(self, purpose: Purpose, link_id: str) -> Any:
         return (_T.id == link_id) & (_T.purpose == purpose.value) & _T.used_at.is_(None) & (_T.expires_at > self._clock.now())

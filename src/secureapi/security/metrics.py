@@ -1,6 +1,9 @@
 """Figures for Prometheus: what all workers of this host have counted together, and what the outbox has in it at this moment.
 
 Without METRICS_TOKEN nobody could read them, so that nothing is counted. No label ever comes from a client.
+
+They are kept in files, and files can go: a folder that is cleaned up, a memory that is full. No figure is worth an answer, so that
+whatever goes wrong with them costs nothing but the figures.
 """
 
 import hmac
@@ -9,7 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+import structlog
 
 from secureapi.core.backlog import Backlog
 from secureapi.core.errors import Unavailable
@@ -18,6 +24,12 @@ from secureapi.settings import Settings
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Where the processes of one server keep what they have counted: `gunicorn.conf.py` makes it."""
+
+_log = structlog.get_logger(__name__)
+_FILES = ("counter", "gauge_livemin")
+"""The library's files for what `_Figures` has, by the first words of their names."""
+_FILE_BYTES = 65_536
+"""As large as the library makes them, which is several times what all labels take."""
 
 
 class KeptIn(StrEnum):
@@ -36,6 +48,8 @@ class Metrics:
         self._backlog = backlog
         self._lock = threading.Lock()
         self._made: _Figures | None = None
+        self._are_lost = False
+        """Whether this process has given them up."""
 
     @property
     def is_on(self) -> bool:
@@ -49,6 +63,12 @@ class Metrics:
 
     def begin_process(self) -> None:
         """Be called in each process when it begins: what it has not said yet would be taken for a zero."""
+        self._are_lost = False
+        if self.is_on and FOLDER in os.environ:
+            try:
+                _take_memory(Path(os.environ[FOLDER]))
+            except OSError as error:
+                self._lose(error)
         self.limits_are(shared=True)
 
     def end_process(self, pid: int) -> None:
@@ -56,34 +76,71 @@ class Metrics:
         if self.is_on and FOLDER in os.environ:
             from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415 - see `_Figures`
 
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            try:
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            except OSError as error:
+                _log.warning("metrics.left", reason=type(error).__name__)
 
     def limits_are(self, *, shared: bool) -> None:
-        if figures := self._figures:
-            figures.shared.set(1 if shared else 0)
+        self._write(lambda figures: figures.shared.set(1 if shared else 0))
 
     def count_refusal(self, limit: str) -> None:
-        if figures := self._figures:
-            figures.refusal(limit).inc()
+        self._write(lambda figures: figures.refusal(limit).inc())
 
     def count_without_redis(self, limit: str, kept_in: KeptIn) -> None:
-        if figures := self._figures:
-            figures.without_redis(limit, kept_in.value).inc()
+        self._write(lambda figures: figures.without_redis(limit, kept_in.value).inc())
 
     def text(self) -> bytes:
-        """All of them in Prometheus' text format."""
+        """All of them in Prometheus' text format. Raises `Unavailable` where they cannot be read, or this process counts no more."""
         figures = self._figures
-        assert figures, "they are off"  # noqa: S101 - callers ask first
-        return figures.text()
+        if figures is None:
+            raise Unavailable
+        try:
+            return figures.text()
+        except Exception as error:  # noqa: BLE001 - see `_write`
+            _log.warning("metrics.unreadable", reason=type(error).__name__)
+            raise Unavailable from None
+
+    def _write(self, change: Callable[["_Figures"], object]) -> None:
+        try:
+            if figures := self._figures:
+                change(figures)
+        except Exception as error:  # noqa: BLE001 - a file that is gone or damaged comes out of the library as whatever it stumbled over
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        self._are_lost, self._made = True, None
+        _log.error("metrics.lost", reason=type(error).__name__)
 
     @property
     def _figures(self) -> "_Figures | None":
         """Made when somebody first counts: no command has to wait for the library, which takes a tenth of a second to import."""
-        if not self._token or self._made:
+        if not self._token or self._made or self._are_lost:
             return self._made
         with self._lock:
             self._made = self._made or _Figures(self._backlog)
         return self._made
+
+
+def _take_memory(folder: Path) -> None:
+    """Have the files of this process full-size before the library maps them. Raises `OSError` where there is no room.
+
+    It makes them sparse. Where the memory they are in is full, the first figure written then ends the process by a signal (SIGBUS),
+    and that of every worker that comes after it.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    for name in _FILES:
+        path = folder / f"{name}_{os.getpid()}.db"
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(file, 0, _FILE_BYTES)
+        except OSError:
+            # Half a file would be read as a damaged one.
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(file)
 
 
 class _Figures:

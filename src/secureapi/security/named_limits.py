@@ -10,6 +10,8 @@ GENERAL = "api"
 """The limit of every endpoint that names no other."""
 UNLIMITED = ""
 """For probes, which must be answered whatever happens."""
+_DEVICES = 4
+"""So many devices of one account may sign in as often as one address may."""
 
 
 class Protects(StrEnum):
@@ -48,7 +50,7 @@ class Spent:
     """The one in force at that moment: while Redis is away, not the one of the settings."""
     remaining: int
     resets_in: float
-    """Seconds until the whole budget is back; when nothing is left, until one more request is accepted."""
+    """Seconds until more of the budget is back, the oldest request first; in the database, until all of it is."""
     is_exceeded: bool = False
 
 
@@ -57,6 +59,8 @@ def limits_of(settings: Settings) -> dict[str, Limit]:
     table = (
         Limit(GENERAL, settings.api_rate_limit),
         Limit("login", settings.login_rate_limit, Protects.SECRETS),
+        # All devices of an account together: whoever collects devices of his own must not have a limit for each.
+        Limit("login_devices", Rate(settings.login_rate_limit.requests * _DEVICES, settings.login_rate_limit.seconds), Protects.SECRETS),
         Limit("register", settings.register_rate_limit, Protects.ACCOUNTS),
         # Everybody together: whoever has ten thousand addresses has not ten thousand budgets.
         Limit("register_all", settings.register_global_rate_limit, Protects.ACCOUNTS),

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from secureapi.settings.groups import Accounts, Edge, Limits, Logs, Mail, Passwords, Secrets, Service, Stores, Tokens
+from secureapi.settings.threads import Threads
 from secureapi.settings.values import Rate
 
 
@@ -54,6 +55,11 @@ class Settings(Logs, Mail, Edge, Limits, Passwords, Accounts, Tokens, Stores, Se
     @property
     def token_audience(self) -> str:
         return self.jwt_audience or self.public_url
+
+    @property
+    def threads(self) -> Threads:
+        """How the threads of each worker are shared out."""
+        return Threads.of(self.web_threads)
 
     @property
     def delivers_in_server(self) -> bool:

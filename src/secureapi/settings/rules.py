@@ -173,6 +173,15 @@ def _hashing_is_bounded(settings: Settings) -> Iterator[str]:
         yield f"ARGON2_MEMORY_KIB: times ARGON2_TIME_COST must be at most {MOST_ARGON2_WORK}, or a login takes seconds"
 
 
+def _readers_find_a_thread(settings: Settings) -> Iterator[str]:
+    most = settings.threads.hashing
+    if (settings.password_hash_workers or 1) + settings.password_hash_queue > most:
+        yield (
+            f"PASSWORD_HASH_QUEUE: and PASSWORD_HASH_WORKERS must be {most} or less together, or nobody finds a thread who only wants to "
+            "read; lower them, or raise WEB_THREADS"
+        )
+
+
 def _former_scheme_is_another(settings: Settings) -> Iterator[str]:
     if settings.password_hash_former == settings.password_hash:
         yield "PASSWORD_HASH_FORMER: is the same as PASSWORD_HASH; name the one before it, or remove it"
@@ -273,6 +282,7 @@ _RULES: tuple[Rule, ...] = (
     _production_hashes_slowly,
     _production_hashes_in_memory,
     _hashing_is_bounded,
+    _readers_find_a_thread,
     _former_scheme_is_another,
     _production_is_behind_tls,
     _credentials_have_origins,

@@ -23,7 +23,8 @@ const UNKNOWN = "Something went wrong. Try again in a few minutes.";
 const WEAK = "This password will not do. What it lacks is listed below it.";
 const DIFFERENT = "The two passwords are not the same.";
 
-// Out of the address bar, and so out of the history and of what somebody copies from there.
+// Out of the address bar, of the way back, and of what somebody copies from there. The browser's own list of visited pages keeps it: that
+// is why links are short-lived and work once.
 const token = window.location.hash.slice(1);
 window.history.replaceState(null, "", window.location.pathname);
 // A second link, opened in the same tab: only what is behind the # changes then, and nothing would be loaded.

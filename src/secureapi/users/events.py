@@ -42,6 +42,11 @@ EMAIL_NOT_RESTORED = declare(
     severity=Severity.CRITICAL,
     outcome=Outcome.FAILURE,
 )
+EMAIL_DISPLACED = declare(
+    "users.email.displaced",
+    "An account lost an address that it never confirmed, to one whose owner has shown that he reads there.",
+    severity=Severity.WARNING,
+)
 RECORD_READ = declare("users.record.read", "Somebody read another person's account.")
 DISABLED = declare("users.disabled", "An account was disabled; its sessions ended.", severity=Severity.WARNING)
 ENABLED = declare("users.enabled", "A disabled account was enabled again.", severity=Severity.WARNING)

@@ -36,6 +36,10 @@ class User(Base):
     """As typed; messages go to this spelling."""
     email_canonical: Mapped[str] = mapped_column(_bytewise(CANONICAL_LENGTH), unique=True)
     """`canonical_email(email)`; folding can make a text longer."""
+    email_number: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """Which address of the account this is: one more at each change. Links remember it: of two it says which was sent to the earlier
+    address, and no clock does.
+    """
     email_verified_at: Mapped[datetime | None] = mapped_column(Moment)
     pending_email: Mapped[str | None] = mapped_column(String(254))
     """Where this account wants its messages, as soon as whoever reads there has confirmed it."""
@@ -63,6 +67,11 @@ class User(Base):
         Index("ix_users_role_created_at_id", "role", "created_at", "id"),
         Index("ix_users_status_created_at_id", "status", "created_at", "id"),
     )
+
+    def move_to(self, email: str, *, canonical: str, verified_at: datetime | None) -> None:
+        """Give the account another address: the only way in which one changes."""
+        self.email, self.email_canonical, self.email_verified_at = email, canonical, verified_at
+        self.email_number += 1
 
     @property
     def is_active(self) -> bool:

@@ -79,6 +79,11 @@ class UserRepository:
         statement = select(User).where(column == canonical)
         return self._session.scalars(statement.with_for_update() if lock else statement).one_or_none()
 
+    def find_locked(self, user_id: str, *, is_patient: bool) -> User | None:
+        """An account as it is now, locked. None when it is gone or, for whoever does not wait, when somebody else has it in hand."""
+        statement = select(User).where(_U.id == user_id).with_for_update(skip_locked=not is_patient)
+        return self._session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
+
     def count(self, role: str) -> int:
         """How many active accounts have a role."""
         counted = select(func.count()).where(_U.role == role, _U.status == Status.ACTIVE)

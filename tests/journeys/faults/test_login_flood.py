@@ -11,9 +11,11 @@ import time
 
 import pytest
 
+from secureapi.core.database import Database
 from support.faults import FAULTS, Fault, renew_workers
 from support.processes import children_of, until
 from support.races import Crowd
+from support.services import Services
 from support.site import Site, prepare
 
 LOGIN, REGISTER, ME, READY = "/api/v1/auth/login", "/api/v1/auth/register", "/api/v1/users/me", "/readyz"
@@ -32,9 +34,10 @@ _hosts = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def flooded(shaken):
-    """gunicorn with two workers behind a proxy that tells it of clients, on the servers that these tests shake."""
-    site = Site(prepare(shaken[0]))
+def shaken():
+    """A pair of servers of this file's own, and gunicorn with two workers on them, behind a proxy that tells it of clients."""
+    services = Services(from_outside=False)
+    site = Site(prepare(services))
     live = site.live(
         web_concurrency=2,
         # Longer than any of this takes, however slow the machine: no window ends by itself.
@@ -44,9 +47,25 @@ def flooded(shaken):
         database_timeout_seconds=5.0,
         metrics_token=TOKEN,
     )
-    yield live
-    live.stop()
+    yield services, live
     site.close()
+    services.close()
+
+
+@pytest.fixture
+def services(shaken, store):
+    """As the tests beside this file have them. How their workers take it is what is looked at here, so that nobody waits for it."""
+    services, live = shaken
+    yield services
+    services.resume()
+    for fault in FAULTS.values():
+        fault.mend(services, store)
+    until(lambda: live.get(READY).json["status"] == "ok")
+
+
+@pytest.fixture
+def flooded(shaken):
+    return shaken[1]
 
 
 @pytest.fixture
@@ -173,6 +192,8 @@ def test_without_both_stores_a_flood_is_503_and_nobody_is_let_through(services, 
     assert all(int(answer.headers["Retry-After"]) >= 1 for _, answer in flood.answers)
     services.postgres.start()
     services.redis.start()
+    # Those of this process ended with the server, too, and it asks here by hand.
+    live.house.service(Database).dispose()
     until(lambda: live.get(READY).json["status"] == "ok" and live.get(READY).json["limits"] == "shared")
     until(lambda: flood.at_the_victim() == 401)
     assert "crashed" not in live.log()

@@ -45,7 +45,7 @@ class Household:
         self.refresh = identity(comes_by_cookie=True)
         self.others = self.unproved = None
         self.asked, self.recorded, self.spent, self.cleared = [], [], [], 0
-        self.device_cookie = ""
+        self.device_cookie = self.refused_limit = ""
         self.door = Door(
             callers=Callers(self),
             api_keys=ApiKeyCallers(self),
@@ -82,6 +82,8 @@ class Household:
             raise self.unproved
 
     def spend(self, name, subject):
+        if name == self.refused_limit:
+            raise RateLimited(retry_after=9)
         self.spent.append((name, subject))
 
     @contextmanager
@@ -369,6 +371,15 @@ def test_a_device_that_is_known_is_counted_by_itself_and_everybody_else_by_his_a
     assert stranger(household, {"X-Device-Token": phone}) == f"device:{PHONE}", "whoever sets a header means it"
     assert stranger(household, {"X-Device-Token": "x"}) == f"device:{LAPTOP}"
     assert household.asked == [], "no credential is looked at for that"
+
+
+def test_all_devices_of_an_account_have_a_limit_together_and_beyond_it_the_address_counts():
+    household, phone, laptop = Household(), *(DEVICES.issue(ALICE, device, since=None) for device in (PHONE, LAPTOP))
+
+    assert [stranger(household, {"X-Device-Token": token}) for token in (phone, laptop)] == [f"device:{PHONE}", f"device:{LAPTOP}"]
+    assert household.spent == [("login_devices", f"devices:{ALICE}")] * 2
+    household.refused_limit = "login_devices"
+    assert stranger(household, {"X-Device-Token": phone}) == "192.0.2.7"
 
 
 def test_whoever_brings_a_device_of_another_account_is_counted_by_his_address_after_all():

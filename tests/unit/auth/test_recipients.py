@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from secureapi.auth.recipients import Recipients
-from secureapi.core.mail import Recipient
+from secureapi.core.mail import Hopeless, Recipient
 from secureapi.core.outbox import Note
 from secureapi.core.secret_values import SecretBox
 
@@ -33,10 +33,11 @@ def test_what_was_not_sealed_here_is_no_address(recipients, sealed):
     assert recipients.unseal(sealed) is None
 
 
-def test_another_secret_makes_what_was_sealed_nobodys(recipients, database):
+def test_a_message_whose_address_cannot_be_read_with_another_secret_is_not_lost_without_a_trace(recipients, database):
     sealed = Recipients(database=database, secret_box=SecretBox("f" * 48)).seal("alice@example.com")
 
-    assert recipients.find(note(sealed_to=sealed, name="alice")) is None
+    with pytest.raises(Hopeless, match="AddressUnreadable"):
+        recipients.find(note(sealed_to=sealed, name="alice"))
 
 
 def test_a_message_to_somebody_without_an_account_needs_a_name(recipients):

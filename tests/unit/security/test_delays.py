@@ -28,7 +28,7 @@ def sleeper():
     return Sleeper()
 
 
-def delays(sleeper, first=0.5, most_waiting=2):
+def delays(sleeper, first=0.5, most_waiting=3):
     return Delays(first=first, most_waiting=most_waiting, sleep=sleeper.sleep, timer=sleeper.timer)
 
 
@@ -66,7 +66,7 @@ def test_whoever_finds_no_place_is_told_when_there_will_be_one():
 
     sleeper.sleep = sleep
     ours = delays(sleeper, first=4.0)
-    threads = [threading.Thread(target=ours.hold, args=(Attempt(number, most=5),)) for number in (3, 4)]
+    threads = [threading.Thread(target=ours.hold, args=(Attempt(number, most=5),), kwargs={"is_known": False}) for number in (3, 4)]
     for thread in threads:
         thread.start()
     waiting.wait(timeout=30)
@@ -86,6 +86,30 @@ def test_whoever_finds_no_place_is_told_when_there_will_be_one():
     go_on, waiting = threading.Event(), threading.Barrier(1)
     go_on.set()
     ours.hold(Attempt(3, most=5))
+
+
+def test_strangers_have_all_places_but_one_which_is_for_somebody_who_is_known():
+    sleeper, waiting, go_on = Sleeper(), threading.Semaphore(0), threading.Event()
+
+    def sleep(_seconds):
+        waiting.release()
+        assert go_on.wait(timeout=30)
+
+    sleeper.sleep = sleep
+    ours = delays(sleeper, first=4.0, most_waiting=3)
+    threads = [threading.Thread(target=ours.hold, args=(Attempt(3, most=5),), kwargs={"is_known": known}) for known in (False, False, True)]
+    try:
+        for thread in threads:
+            thread.start()
+            assert waiting.acquire(timeout=30), "the known one finds a place beside the two strangers"
+        for is_known in (False, True):
+            with pytest.raises(HashingBusy):
+                ours.hold(Attempt(3, most=5), is_known=is_known)
+    finally:
+        go_on.set()
+        for thread in threads:
+            thread.join()
+    assert ours._ends == {}
 
 
 def test_a_place_is_free_again_after_the_wait_even_when_it_was_broken_off(sleeper):

@@ -83,7 +83,7 @@ def test_the_table_is_filled_from_the_settings(make_settings):
 
 def test_what_guards_guesses_mail_and_accounts_is_strict_and_nothing_else(make_settings):
     strict = {name for name, limit in limits_of(make_settings()).items() if limit.is_strict}
-    assert strict == {"login", "register", "register_all", "recovery", "client_guess", "metrics_guess"}
+    assert strict == {"login", "login_devices", "register", "register_all", "recovery", "client_guess", "metrics_guess"}
     assert all(limit.is_strict for limit in limits_of(make_settings()).values() if limit.protects is Protects.SECRETS)
 
 

@@ -159,20 +159,46 @@ def test_withdrawn_links_are_worth_nothing_and_others_as_much_as_before(database
     assert take(unlock, Purpose.UNLOCK)
 
 
-def test_open_links_can_be_listed_and_closed(database, links, issue, take, user_id):
-    issue(lifetime=timedelta(0))
-    issue(Purpose.UNLOCK)
-    (_, used), (closed_id, closed), (kept_id, kept) = issue(), issue(), issue()
-    take(used)
+def test_links_that_were_sent_elsewhere_later_are_closed_and_no_others(database, links, issue, take, user_id):
+    """By the numbers of the addresses: no clock has a part in it, and every one of these was made at the same moment."""
+    sent = [(0, "owner"), (1, "thief"), (2, "owner"), (3, "thief"), (1, "owner"), (2, "other")]
+    tokens = [issue(number=number, address=address)[1] for number, address in sent]
+    (_, without), (_, of_another_purpose) = issue(), issue(Purpose.UNLOCK, number=9, address="thief")
 
     with database.writing() as connection:
-        listed = links.list_open(connection, user_id, Purpose.RESET_PASSWORD)
-        links.close(connection, [closed_id])
+        links.withdraw_later(connection, user_id, Purpose.RESET_PASSWORD, number=1, address="owner")
 
-    assert {link.id for link in listed} == {closed_id, kept_id}
-    with pytest.raises(LinkRefused):
-        take(closed)
-    assert take(kept)
+    left = []
+    for token, about in zip(tokens, sent, strict=True):
+        try:
+            left.append((take(token).details["number"], about[1]))
+        except LinkRefused:
+            continue
+    assert left == [(0, "owner"), (1, "thief"), (2, "owner"), (1, "owner")]
+    assert take(without)
+    assert take(of_another_purpose, Purpose.UNLOCK)
+
+
+def test_whether_a_link_is_open_can_be_asked(database, links, issue, take, user_id):
+    def has_open():
+        with database.reading() as connection:
+            return links.has_open(connection, user_id, Purpose.RESET_PASSWORD)
+
+    issue(lifetime=timedelta(0))
+    issue(Purpose.UNLOCK)
+    assert not has_open()
+    _, token = issue()
+    assert has_open()
+    take(token)
+    assert not has_open()
+
+
+def test_a_token_does_not_say_when_it_was_made(issue):
+    """A stranger could else see in one of his own what the worker did between it and the last one."""
+    made = [issue()[0] for _ in range(20)]
+
+    assert {link_id[14] for link_id in made} == {"4"}
+    assert len({link_id[:8] for link_id in made}) == 20
 
 
 def test_what_is_in_the_database_is_not_enough_to_make_a_token(issue, take, clock):

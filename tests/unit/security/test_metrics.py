@@ -1,10 +1,12 @@
+import errno
+import os
 import secrets
 
 import pytest
 
 from secureapi.core.errors import Unavailable
 from secureapi.core.outbox import Backlog
-from secureapi.security.metrics import KeptIn, Metrics
+from secureapi.security.metrics import FOLDER, KeptIn, Metrics
 
 TOKEN = secrets.token_urlsafe(32)
 
@@ -76,3 +78,50 @@ def test_two_applications_in_one_process_do_not_mix(make_settings):
     one, other = (Metrics(make_settings(metrics_token=TOKEN), backlog=lambda: Backlog(0, 0, None)) for _ in range(2))
     one.count_refusal("login")
     assert 'secureapi_limit_refusals_total{limit="login"}' not in figures(other)
+
+
+def broken(*_args):
+    raise ValueError("mmap closed or invalid")
+
+
+def test_figures_that_cannot_be_written_cost_nothing_but_the_figures(metrics, monkeypatch):
+    assert figures(metrics)
+    monkeypatch.setattr(metrics._made, "refusal", broken)
+
+    metrics.count_refusal("login")
+    metrics.count_refusal("login")
+    metrics.count_without_redis("login", KeptIn.DATABASE)
+    metrics.limits_are(shared=False)
+
+    with pytest.raises(Unavailable):
+        metrics.text()
+    metrics.begin_process()
+    assert figures(metrics)["secureapi_limits_shared"] == 1, "the next process tries anew"
+
+
+def test_figures_that_cannot_be_read_are_unavailable_and_go_on_being_counted(metrics, monkeypatch):
+    metrics.count_refusal("login")
+    with monkeypatch.context() as patch:
+        patch.setattr(metrics._made, "text", broken)
+        with pytest.raises(Unavailable):
+            metrics.text()
+    metrics.count_refusal("login")
+    assert figures(metrics)['secureapi_limit_refusals_total{limit="login"}'] == 2
+
+
+@pytest.mark.parametrize("why", ["no room", "no folder"])
+def test_where_there_is_no_memory_for_them_a_process_begins_without(metrics, monkeypatch, tmp_path, why):
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if why == "no room":
+        monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setenv(FOLDER, str(tmp_path if why == "no room" else tmp_path / "gone"))
+
+    metrics.begin_process()
+
+    metrics.count_refusal("login")
+    with pytest.raises(Unavailable):
+        metrics.text()
+    assert list(tmp_path.iterdir()) == [], "half a file would be read as a damaged one"
+    metrics.end_process(os.getpid())

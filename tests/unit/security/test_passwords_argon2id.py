@@ -128,7 +128,7 @@ class TestMoving:
         old, new = hasher_with(), hasher_with(**SMALL)
         stored = old.hash("x")
 
-        def busy(password):
+        def busy(_password, **_rank):
             raise HashingBusy(retry_after=1)
 
         monkeypatch.setattr(new, "hash", busy)

@@ -119,6 +119,7 @@ def log_out_everywhere() -> Any:
 @auth.post("/change-password")
 @my_credentials.post("/me/change-password")
 @signed_in
+@limited("login")
 @recently_authenticated
 @accepts(ChangePasswordRequest)
 @returns(PasswordChangedResponse)

@@ -5,7 +5,9 @@ from sqlalchemy.exc import IntegrityError
 from secureapi.auth import events
 from secureapi.auth.recipients import Recipients
 from secureapi.auth.service.followed_links import FollowedLinks
+from secureapi.auth.service.notices import Notices
 from secureapi.auth.service.requested_mail import RequestedMail
+from secureapi.auth.service.unconfirmed_holders import displace_unconfirmed
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.outbox import Outbox
@@ -37,6 +39,7 @@ class Addresses:
         followed: FollowedLinks,
         recipients: Recipients,
         requested_mail: RequestedMail,
+        notices: Notices,
         registration: Registration,
     ) -> None:
         self._database = database
@@ -49,6 +52,7 @@ class Addresses:
         self._recipients = recipients
         self._is_meant = requested_mail.is_meant
         self._hash_of = requested_mail.hash_of
+        self._notices = notices
         self._registration = registration
 
     def ask_again(self, *, email: str, client: Client) -> None:
@@ -60,7 +64,7 @@ class Addresses:
         with self._database.transaction(client) as session:
             login = self._secrets.fingerprint("login", typed)
             self._trail.record(session, events.VERIFICATION_REQUESTED, client=client, login=login)
-            self._outbox.add(session, VERIFICATION, user_id=None, typed=self._recipients.seal(typed))
+            self._outbox.add_spread(session, VERIFICATION, user_id=None, typed=self._recipients.seal(typed))
 
     def verify(self, *, token: str, client: Client) -> None:
         """Take a link for the address that an account was opened with, or is waiting to be.
@@ -116,11 +120,12 @@ class Addresses:
             wanted = user.pending_email
             if wanted is None or not self._is_meant(link, user) or link.details["address"] != self._hash_of(wanted):
                 raise LinkRefused
-            former = user.email
-            user.email, user.email_canonical, user.pending_email = wanted, canonical_email(wanted), None
-            user.email_verified_at = user.updated_at = self._clock.now()
+            # Before any message can go to the new address: of its links, those that this one has shall be the earlier.
+            self._notices.leave(session, "notice.email_changed", user, address=client.address)
+            now = self._clock.now()
+            displace_unconfirmed(session, user, wanted, is_patient=False, links=self._links, trail=self._trail, client=client)
+            user.move_to(wanted, canonical=canonical_email(wanted), verified_at=now)
+            user.pending_email, user.updated_at = None, now
             # These were sent to the former address.
             self._links.withdraw(session, user.id, Purpose.RESET_PASSWORD, Purpose.CONFIRM_EMAIL, Purpose.VERIFY_EMAIL, Purpose.UNLOCK)
             self._trail.record(session, user_events.EMAIL_CHANGED, client=client, subject_id=user.id)
-            sealed_to = self._recipients.seal(former)
-            self._outbox.add(session, "notice.email_changed", user_id=user.id, sealed_to=sealed_to, address=client.address)

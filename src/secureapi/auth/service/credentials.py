@@ -75,7 +75,7 @@ class Credentials:
         except WeakPassword as weak:
             self._remember_refusal(weak.code, user.id, caller, client)
             raise
-        known_by = self._replace(user, self._hasher.hash(new_password), device, caller, client)
+        known_by = self._replace(user, self._hasher.hash(new_password, whose=user.id), device, caller, client)
         if known_by is None:
             self._remember_refusal("changed_meanwhile", user.id, caller, client)
             raise WrongCurrentPassword
@@ -117,7 +117,7 @@ class Credentials:
             with self._database.transaction(client) as session:
                 user = UserRepository(session).get(user_id)
             self._new_passwords.refuse_unfit(user, new_password, client=client)
-            if self._set(user, self._hasher.hash(new_password), client):
+            if self._set(user, self._hasher.hash(new_password, whose=user.id), client):
                 self._callers.user_changed(user_id)
                 return
         raise PasswordChangedMeanwhile

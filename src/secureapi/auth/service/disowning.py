@@ -14,13 +14,16 @@ from secureapi.auth.callers import Callers
 from secureapi.auth.recipients import Recipients
 from secureapi.auth.repository import ApiKeyRepository, SessionRepository
 from secureapi.auth.service.followed_links import FollowedLinks
+from secureapi.auth.service.notices import Notices
 from secureapi.auth.service.requested_mail import RequestedMail
+from secureapi.auth.service.unconfirmed_holders import displace_unconfirmed
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
 from secureapi.security.links import Link, OneTimeLinks, Purpose
 from secureapi.security.trail import Trail
 from secureapi.users import events as user_events
+from secureapi.users.mailboxes import mailbox, no_address
 from secureapi.users.models import User
 from secureapi.users.rules import canonical_email
 
@@ -38,6 +41,7 @@ class Disowning:
         followed: FollowedLinks,
         recipients: Recipients,
         requested_mail: RequestedMail,
+        notices: Notices,
         callers: Callers,
     ) -> None:
         self._database = database
@@ -47,7 +51,7 @@ class Disowning:
         self._followed = followed
         self._recipients = recipients
         self._requested_mail = requested_mail
-        self._hash_of = requested_mail.hash_of
+        self._notices = notices
         self._callers = callers
 
     def disown(self, *, token: str, client: Client) -> None:
@@ -67,37 +71,36 @@ class Disowning:
             # Whoever was in there may have asked for these himself.
             self._links.withdraw(session, user.id, Purpose.RESET_PASSWORD, Purpose.CONFIRM_EMAIL, Purpose.UNLOCK)
             sealed_to: str = link.details["sealed_to"]
-            self._give_back(session, user, link, self._recipients.unseal(sealed_to) or user.email, client)
+            self._give_back(session, user, link, client)
             told: dict[str, Any] = {"ended": ended} | ({"keys": keys} if keys else {})
             self._trail.record(session, events.DISOWNED, client=client, subject_id=user.id, **told)
             if user.is_active:
                 self._requested_mail.send_reset(session, user, sealed_to=sealed_to)
         self._callers.user_changed(user.id)
 
-    def _give_back(self, session: Session, user: User, link: Link, address: str, client: Client) -> None:
+    def _give_back(self, session: Session, user: User, link: Link, client: Client) -> None:
         """The account gets the address that the link was sent to. Links that were sent elsewhere later are worth nothing then.
 
         Not the earlier ones: a thief who has put two addresses of his own in the place of the owner's, one after the other, must not be
-        able to shut out the owner with the first of them.
+        able to shut out the owner with the first of them. Earlier and later are said by the numbers of the addresses, not by the
+        moments at which messages were written: a thief can have one to himself written first, and clocks of hosts differ.
         """
-        wanted = self._hash_of(address)
-        if wanted == self._hash_of(user.email):
+        self._links.withdraw_later(session, user.id, Purpose.NOT_ME, number=link.details["number"], address=link.details["address"])
+        address = self._recipients.unseal(link.details["sealed_to"]) or user.email
+        if mailbox(address) == mailbox(user.email):
             return
-        later = [other.id for other in self._links.list_open(session, user.id, Purpose.NOT_ME) if self._is_later(other, link, wanted)]
-        self._links.close(session, later)
+        if user.is_active and user.is_email_verified:
+            self._notices.leave(session, "notice.email_returned", user)
         try:
             with session.begin_nested():
-                user.email, user.email_canonical, user.email_verified_at = address, canonical_email(address), self._clock.now()
+                displace_unconfirmed(session, user, address, is_patient=True, links=self._links, trail=self._trail, client=client)
+                user.move_to(address, canonical=canonical_email(address), verified_at=self._clock.now())
                 session.flush()
         except IntegrityError:
-            # Somebody else has it by now, perhaps the thief with another account. The account must not be left with the thief's address
+            # Somebody else has it by now, and has confirmed it. The account must not be left with the thief's address
             # either, where he could ask for a new password: it has none until its owner gives it one. The name cannot exist (RFC 6761).
-            user.email = user.email_canonical = f"{user.id}@no-address.invalid"
-            user.email_verified_at = None
+            nowhere = no_address(user.id)
+            user.move_to(nowhere, canonical=nowhere, verified_at=None)
             self._trail.record(session, user_events.EMAIL_NOT_RESTORED, client=client, subject_id=user.id)
         else:
             self._trail.record(session, user_events.EMAIL_RESTORED, client=client, subject_id=user.id)
-
-    def _is_later(self, other: Link, link: Link, wanted: str) -> bool:
-        address = self._recipients.unseal(other.details["sealed_to"]) or ""
-        return other.created_at >= link.created_at and self._hash_of(address) != wanted

@@ -3,6 +3,9 @@
 Strangers share one lane for each account. A device that signed in before has a lane of its own, and so has an address from which
 somebody signed in lately. Each lane has a count, a delay and a lock of its own: a stranger who floods an account closes the strangers'
 lane, and the owner goes past him. Whoever steals a device token gets the few attempts of that one lane, and no password.
+
+Locks follow the account, delays of strangers what they have typed: an account has two names and one lock, and if its delay were one as
+well, two wrong passwords with an address and a third with a username would tell by the clock that both are of one account.
 """
 
 import base64
@@ -34,6 +37,8 @@ class Lane:
 
     kind: str
     key: str
+    typed_key: str = ""
+    """Where a stranger's attempt is counted besides, for the delay; of nobody else."""
     token: DeviceToken | None = None
     """By which the device is known."""
     is_first_sign_in: bool = False
@@ -48,10 +53,12 @@ class Lane:
 class Lanes:
     """Chooses them."""
 
-    def __init__(self, *, clock: Clock, secret_box: SecretBox, kind: Kind) -> None:
+    def __init__(self, *, clock: Clock, secret_box: SecretBox, kind: Kind, typed: Kind) -> None:
+        """`kind` counts for an account, `typed` for what strangers type."""
         self._clock = clock
         self._secrets = secret_box
         self._kind = kind
+        self._typed = typed
 
     def strangers_of(self, user_id: str) -> str:
         """The key of the lane that everybody has."""
@@ -63,15 +70,15 @@ class Lanes:
         token = presented.find(user.id, since=since) if user else None
         if user and token:
             device = base64.urlsafe_b64encode(UUID(token.device_id).bytes).rstrip(b"=").decode()
-            return Lane(DEVICE, self._kind.key(user.id, "device", device), token)
+            return Lane(DEVICE, self._kind.key(user.id, "device", device), token=token)
         # Looked for where there is nobody, too: the answer must not come back sooner.
         earliest = self._clock.now() - _KNOWN_FOR
         past = look_back(
             session.connection(), user.id if user else _NOBODY, address=client.address, since=max(earliest, since) if since else earliest
         )
         if user is None:
-            return Lane(STRANGERS, self._kind.key(typed[:32]))
+            return Lane(STRANGERS, self._kind.key(typed[:32]), self._typed.key(typed[:32]))
         if past.was_here and client.address:
             hashed = self._secrets.fingerprint("lane-address", client.address)[:_FINGERPRINT_LENGTH]
             return Lane(ADDRESS, self._kind.key(user.id, "from", hashed))
-        return Lane(STRANGERS, self.strangers_of(user.id), is_first_sign_in=not past.was_anywhere)
+        return Lane(STRANGERS, self.strangers_of(user.id), self._typed.key(typed[:32]), is_first_sign_in=not past.was_anywhere)

@@ -64,7 +64,7 @@ class NewPasswords:
         with self._database.transaction(client) as session:
             former = PasswordHistoryRepository(session).list_hashes(user.id, most=self._policy.remembered)
         # One hash for each, which stops at the first that fits: only whoever may change the password can measure this.
-        return any(self._hasher.verify(password, stored) for stored in (user.password_hash, *former))
+        return any(self._hasher.verify(password, stored, whose=user.id) for stored in (user.password_hash, *former))
 
 
 def _is_same(one: str, other: str) -> bool:

@@ -10,7 +10,7 @@ from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.errors import WrongCurrentPassword
 from secureapi.auth.repository import SessionRepository
-from secureapi.auth.service.guesses import Guesses
+from secureapi.auth.service.guesses import Guess, Guesses
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.outbox import Outbox
@@ -47,7 +47,8 @@ class Proofs:
         with self._database.transaction(client) as session:
             user = UserRepository(session).get(caller.user_id)
             attempt = self._attempts.reserve(session, key, user_id=user.id)
-        is_right = self._guesses.is_right(password, user.password_hash, attempt=attempt, key=key, client=client)
+        guess = Guess((key,), attempt, attempt, whose=user.id)
+        is_right = self._guesses.is_right(password, user.password_hash, guess=guess, client=client)
         reason = _reason(user, attempt, is_right=is_right)
         if reason:
             self._refuse(reason, attempt, caller, client, refusal)

@@ -79,7 +79,7 @@ class Recovery:
         typed = canonical_or_refused(email)
         with self._database.transaction(client) as session:
             self._trail.record(session, events.RESET_REQUESTED, client=client, login=self._secrets.fingerprint("login", typed))
-            self._outbox.add(session, RESET, user_id=None, typed=self._recipients.seal(typed))
+            self._outbox.add_spread(session, RESET, user_id=None, typed=self._recipients.seal(typed))
 
     def reset_password(self, *, token: str, new_password: str, client: Client) -> None:
         """Set a new password with a link. All sessions end, and nobody is signed in. No connection is held while it is hashed.
@@ -90,7 +90,7 @@ class Recovery:
             link, user = self._look_at(token, client)
             try:
                 self._new_passwords.refuse_unfit(user, new_password, client=client)
-                password_hash = self._hasher.hash(new_password)
+                password_hash = self._hasher.hash(new_password, whose=user.id)
             except WeakPassword as weak:
                 with self._database.transaction(client) as session:
                     self._trail.record(session, events.RESET_REFUSED, client=client, subject_id=user.id, reason=weak.code)

@@ -12,18 +12,21 @@ from sqlalchemy.orm import Session
 
 from secureapi.auth.recipients import Recipients
 from secureapi.auth.service.mail_budget import MailBudget
-from secureapi.core.clock import Clock, rfc3339
+from secureapi.auth.service.unconfirmed_holders import keeps_it
+from secureapi.core.clock import Clock, rfc3339, whole_minute
 from secureapi.core.delivery import Handler
+from secureapi.core.mail import Hopeless
 from secureapi.core.outbox import Note, Outbox
 from secureapi.core.secret_values import SecretBox
 from secureapi.security.links import Link, OneTimeLinks, Purpose
 from secureapi.settings import Settings
 from secureapi.users.errors import NoSuchUser
+from secureapi.users.mailboxes import is_no_address, mailbox_hash
 from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
 from secureapi.users.rules import canonical_email
-from secureapi.users.service.profiles import CONFIRMATION
-from secureapi.users.service.registration import REGISTRATION, VERIFICATION, address_hash
+from secureapi.users.service.profiles import CONFIRMATION, devices_state
+from secureapi.users.service.registration import REGISTRATION, VERIFICATION
 
 RESET = "request.reset"
 """The topic of the note about a lost password."""
@@ -81,24 +84,25 @@ class RequestedMail:
 
         It goes to `sealed_to`, an address for which somebody has shown that he reads there, or else to the account's.
         """
-        sealed_to = sealed_to or self._recipients.seal(user.email)
-        address = self.hash_of(self._recipients.unseal(sealed_to) or "")
-        self._note(session, _RESET, user, sealed_to=sealed_to, address=address, lifetime=self._reset_lifetime)
+        self._note(session, _RESET, user, sealed_to=sealed_to or self._recipients.seal(user.email), lifetime=self._reset_lifetime)
 
     def is_meant(self, link: Link, user: User) -> bool:
         """Whether a link still is for this account as it is: in use, and neither thrown out nor given another password since."""
         return user.is_active and link.details["state"] == _state_of(user)
 
     def hash_of(self, address: str) -> str:
-        """What a link has in the place of an address, so that it can be told whether the account still has it."""
-        try:
-            return address_hash(self._secrets, canonical_email(address))
-        except ValueError:
-            return ""
+        """What a link has in the place of an address, so that it can be told whether the account still has it, in this spelling."""
+        return mailbox_hash(self._secrets, address)
 
     def _on_reset(self, session: Session, note: Note) -> None:
         user = self._owner(session, note)
-        if user and user.is_active and self._budget.allows(session, note, topic=_RESET.topic, whom=user.id, user_id=user.id):
+        if user is None or not user.is_active:
+            return
+        # Somebody who asks all the time uses the budget up for longer than a link is good, and would keep the owner out.
+        is_due = not self._links.has_open(session, user.id, _RESET.purpose)
+        if not self._budget.allows(session, note, topic=_RESET.topic, whom=user.id, user_id=user.id, is_due=is_due):
+            return
+        if self._budget.allows_many(session, note, topic=_RESET.topic, user=user):
             self.send_reset(session, user)
 
     def _on_verification(self, session: Session, note: Note) -> None:
@@ -106,30 +110,33 @@ class RequestedMail:
         if user is None:
             if self._registers_later and "typed" in note.details:
                 # There may be an account by that address as soon as somebody confirms it.
-                self._outbox.add(session, REGISTRATION, user_id=None, sealed_to=note.details["typed"])
+                self._outbox.add_spread(session, REGISTRATION, user_id=None, sealed_to=note.details["typed"])
             return
-        whom = self.hash_of(user.email)
-        if user.is_email_verified or not user.is_active:
+        if user.is_email_verified or not user.is_active or is_no_address(user.email):
             return
+        whom = self._budget.recipient(user.email)
         if self._budget.allows(session, note, topic=_VERIFY.topic, whom=whom, user_id=user.id):
-            sealed_to = self._recipients.seal(user.email)
-            self._note(session, _VERIFY, user, sealed_to=sealed_to, address=whom, lifetime=self._verification_lifetime)
+            self._note(session, _VERIFY, user, sealed_to=self._recipients.seal(user.email), lifetime=self._verification_lifetime)
 
     def _on_confirmation(self, session: Session, note: Note) -> None:
         user = self._owner(session, note)
         if user is None or user.pending_email is None or not user.is_active:
             return
-        if user.devices_since and note.created_at <= user.devices_since:
+        if note.details["asked_in"] != devices_state(user):
             # Whoever asked for it has been thrown out since.
             return
         # An address that is taken gets nothing: whoever asks for it learns nothing, and its owner has nothing to do.
-        if UserRepository(session).find_by_login(canonical_email(user.pending_email)):
+        # Its own may be there in another spelling; and who has never confirmed it does not keep it.
+        holder = UserRepository(session).find_by_login(canonical_email(user.pending_email))
+        if keeps_it(holder, user, user.pending_email):
             return
-        whom = self.hash_of(user.pending_email)
-        # By the address, whoever asks: otherwise somebody could open ten accounts and have all of them want the same one.
-        if self._budget.allows(session, note, topic=_CONFIRM.topic, whom=whom, user_id=user.id):
-            sealed_to = self._recipients.seal(user.pending_email)
-            self._note(session, _CONFIRM, user, sealed_to=sealed_to, address=whom, lifetime=self._verification_lifetime)
+        # By the account: otherwise it could write to any number of strangers. And by the address, whoever asks: otherwise somebody could
+        # open ten accounts and have all of them want the same one.
+        if all(
+            self._budget.allows(session, note, topic=_CONFIRM.topic, whom=whom, user_id=user.id)
+            for whom in (user.id, self._budget.recipient(user.pending_email))
+        ):
+            self._note(session, _CONFIRM, user, sealed_to=self._recipients.seal(user.pending_email), lifetime=self._verification_lifetime)
 
     def _owner(self, session: Session, note: Note) -> User | None:
         """The account that a note is about, locked: what makes a link void cannot pass by one that is just being made."""
@@ -140,20 +147,24 @@ class RequestedMail:
             except NoSuchUser:
                 return None
         typed = self._recipients.unseal(note.details.get("typed", ""))
+        if typed is None:
+            # SECRET_KEY is another one by now. Somebody waits for this message: it must not vanish without a trace.
+            raise Hopeless("AddressUnreadable")
         try:
-            return users.find_by_login(canonical_email(typed or ""), lock=True)
+            return users.find_by_login(canonical_email(typed), lock=True)
         except ValueError:
             return None
 
-    def _note(self, session: Session, kind: _Kind, user: User, *, sealed_to: str, address: str, lifetime: timedelta) -> None:
-        """Note the message with a link, which takes the place of earlier ones. `address` is the keyed hash of what `sealed_to` hides."""
+    def _note(self, session: Session, kind: _Kind, user: User, *, sealed_to: str, lifetime: timedelta) -> None:
+        """Note the message with a link, which takes the place of earlier ones."""
         self._links.withdraw(session, user.id, kind.purpose)
+        address = self.hash_of(self._recipients.unseal(sealed_to) or "")
         link_id = self._links.issue(session, kind.purpose, user_id=user.id, lifetime=lifetime, address=address, state=_state_of(user))
-        until = rfc3339(self._clock.now() + lifetime)
+        until = rfc3339(whole_minute(self._clock.now() + lifetime))
         links = {kind.link: (kind.purpose.value, link_id)}
-        self._outbox.add(session, kind.topic, user_id=user.id, sealed_to=sealed_to, links=links, valid_until=until)
+        self._outbox.add_spread(session, kind.topic, user_id=user.id, sealed_to=sealed_to, links=links, valid_until=until)
 
 
 def _state_of(user: User) -> str:
     """Changes with the password, and whenever everybody is thrown out of an account: by its owner, or because it is disabled."""
-    return f"{user.password_changed_at.isoformat()} {user.devices_since.isoformat() if user.devices_since else ''}"
+    return f"{user.password_changed_at.isoformat()} {devices_state(user)}"

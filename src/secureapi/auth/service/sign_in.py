@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.device_tokens import NOTHING, DeviceTokens, Presented
-from secureapi.auth.devices import device_of
+from secureapi.auth.devices import device_for_mail
 from secureapi.auth.errors import InvalidCredentials
 from secureapi.auth.models import UserSession
 from secureapi.auth.refresh_tokens import RefreshTokens
 from secureapi.auth.repository import SessionRepository
-from secureapi.auth.service.guesses import Guesses
+from secureapi.auth.service.guesses import Guess, Guesses
 from secureapi.auth.service.lanes import Lane, Lanes
 from secureapi.auth.service.token_pair import TokenPair, TokenPairs
 from secureapi.core.clock import Clock
@@ -55,8 +55,18 @@ class _Try:
     """A keyed hash of the name that was typed."""
     lane: Lane
     attempt: Attempt
+    """In the lane: whether it is looked at, and whether the lock falls."""
+    pace: Attempt
+    """What decides about the delay: of a stranger, and of a name that nobody has, the attempts with this very name."""
     device: Presented
     client: Client
+
+    @property
+    def guess(self) -> Guess:
+        """A lane that is locked is nobody's way past the queue."""
+        keys = (self.lane.key, self.lane.typed_key) if self.lane.typed_key else (self.lane.key,)
+        is_known = self.user is not None and self.lane.is_known and self.attempt.is_allowed
+        return Guess(keys, self.attempt, self.pace, whose=self.user.id if self.user and is_known else "")
 
 
 class SignIn:
@@ -109,27 +119,34 @@ class SignIn:
         tried = self._reserve(canonical_login(login), device, count_as_stranger, client)
         user = tried.user
         stored = user.password_hash if user else None
-        is_right = self._guesses.is_right(password, stored, attempt=tried.attempt, key=tried.lane.key, client=client)
+        is_right = self._guesses.is_right(password, stored, guess=tried.guess, client=client)
         reason = _refused_for(user, tried.attempt, is_right=is_right)
         if user is None or reason:
             self._remember_refusal(tried, reason)
             raise InvalidCredentials
-        return self._open(user, tried, self._hasher.rehashed(password, user.password_hash))
+        return self._open(user, tried, self._hasher.rehashed(password, user.password_hash, whose=user.id))
 
     def _reserve(self, canonical: str, device: Presented, count_as_stranger: Callable[[], None], client: Client) -> _Try:
         typed = self._secrets.fingerprint("login", canonical)
         with self._database.transaction(client) as session:
             user = UserRepository(session).find_by_login(canonical)
             lane = self._lanes.choose(session, user, typed, presented=device, client=client)
+            if not lane.is_known:
+                self._hasher.refuse_strangers_if_full()
             is_counted = device.device_id is None or (lane.token is not None and lane.token.device_id == device.device_id)
             if is_counted:
-                attempt = self._attempts.reserve(session, lane.key, user_id=user.id if user else None)
+                attempt, pace = self._count(session, lane, user)
         if not is_counted:
             # Outside of the transaction: the counter may be on another machine.
             count_as_stranger()
             with self._database.transaction(client) as session:
-                attempt = self._attempts.reserve(session, lane.key, user_id=user.id if user else None)
-        return _Try(user, typed, lane, attempt, device, client)
+                attempt, pace = self._count(session, lane, user)
+        return _Try(user, typed, lane, attempt, pace, device, client)
+
+    def _count(self, session: Session, lane: Lane, user: User | None) -> tuple[Attempt, Attempt]:
+        """Reserve the attempt, in the lane and at the pace. What was typed is nobody's: unlocking an account does not forget it."""
+        attempt = self._attempts.reserve(session, lane.key, user_id=user.id if user else None)
+        return attempt, self._attempts.reserve(session, lane.typed_key) if lane.typed_key else attempt
 
     def _open(self, user: User, tried: _Try, new_hash: str | None) -> SignedIn:
         now, client = self._clock.now(), tried.client
@@ -149,7 +166,7 @@ class SignIn:
             user_agent=client.user_agent,
         )
         # Before the transaction: the first look at an agent takes a while.
-        new_device = "" if tried.lane.is_known or tried.lane.is_first_sign_in else device_of(client.user_agent)
+        new_device = "" if tried.lane.is_known or tried.lane.is_first_sign_in else device_for_mail(client.user_agent)
         displaced: list[str] = []
         device_token = ""
         with self._database.transaction(client) as session:
@@ -158,6 +175,9 @@ class SignIn:
             is_unchanged = _is_open(present) and present.password_changed_at == user.password_changed_at
             if is_unchanged:
                 self._attempts.clear(session, tried.lane.key)
+                if tried.lane.typed_key:
+                    # As if he had not been here, and not anew: whoever has typed this name in vain could tell by his next delay.
+                    self._attempts.give_back(session, tried.lane.typed_key, unless_full=True)
                 displaced = self._make_room(session, user.id, client)
                 device_token = self._know_device(opened, present, tried.device)
                 SessionRepository(session).add(opened)
@@ -195,9 +215,10 @@ class SignIn:
         with self._database.transaction(tried.client) as session:
             details = {"reason": reason} if user else {"reason": reason, "login": tried.typed}
             self._trail.record(session, events.LOGIN_REFUSED, client=tried.client, subject_id=user.id if user else None, **details)
-            if attempt.number == 1:
+            if tried.pace.number == 1:
                 self._attempts.sweep(session)
-            if attempt.is_last and reason != "disabled":
+            # Asked again: another one before it may have been given back, and then the lock falls with the next.
+            if attempt.is_last and reason != "disabled" and self._attempts.is_locked(session, tried.lane.key):
                 self._lock_fell(session, tried)
 
     def _lock_fell(self, session: Session, tried: _Try) -> None:

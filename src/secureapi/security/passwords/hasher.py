@@ -29,27 +29,34 @@ class PasswordHasher:
         self._scheme = scheme_named(settings.password_hash, settings)
         former = settings.password_hash_former
         self._covered = (self._scheme, *([scheme_named(former, settings)] if former != "none" else []))
+        places = settings.threads.hashing
+        cores = (os.cpu_count() or 1) // settings.web_concurrency
+        workers = settings.password_hash_workers or max(1, min(cores, places - (settings.password_hash_queue or 1)))
         self._gate = HashGate(
-            workers=settings.password_hash_workers or max(1, (os.cpu_count() or 1) // settings.web_concurrency),
-            most_waiting=settings.password_hash_queue or max(2, settings.web_threads * 3 // 4),
+            workers=workers,
+            most_waiting=settings.password_hash_queue or max(0, places - workers),
             patience=settings.password_hash_wait_seconds,
             niceness=settings.password_hash_niceness,
         )
 
-    def hash(self, password: str) -> str:
-        """The string to store. Raises `HashingBusy`."""
+    def hash(self, password: str, *, whose: str = "") -> str:
+        """The string to store. `whose` is the account of whoever asks, where he is no stranger: he goes first. Raises `HashingBusy`."""
         pepper = self._peppers.in_force
-        hashed = self._gate.run(self._scheme.make, pepper.mixed_into(password))
+        hashed = self._gate.run(self._scheme.make, pepper.mixed_into(password), whose=whose)
         return f"{_PREFIX}${pepper.id}{hashed}"
 
-    def verify(self, password: str, stored: str | None) -> bool:
+    def verify(self, password: str, stored: str | None, *, whose: str = "") -> bool:
         """Whether the password is the one. Takes the same time for a wrong one and for no stored string at all.
 
         Hash even when nobody was found: otherwise the answer comes back sooner and a stranger learns which names have an account. Nor may
         a damaged, an older or another system's string be answered sooner: what its own work is short of ours is done besides.
         """
         found, secret = self._read(stored or "", password)
-        return self._gate.run(self._look, found, secret)
+        return self._gate.run(self._look, found, secret, whose=whose)
+
+    def refuse_strangers_if_full(self) -> None:
+        """Raise `HashingBusy` where a stranger would be turned away just now, so that nothing has to be written for him."""
+        self._gate.refuse_strangers_if_full()
 
     def knows(self, stored: str) -> bool:
         """Whether a string of somebody else's is one that some password can fit here: understood, affordable, its pepper known."""
@@ -61,7 +68,7 @@ class PasswordHasher:
         is_in_force = prefix == _PREFIX and pepper_id == self._peppers.in_force.id
         return not (is_in_force and self._scheme.is_present(read_own(hashed)))
 
-    def rehashed(self, password: str, stored: str) -> str | None:
+    def rehashed(self, password: str, stored: str, *, whose: str = "") -> str | None:
         """The string to store in place of one that has just verified; None when that one will do, or too many are waiting.
 
         Whoever gave the right password is let in even where there is no time for a better hash: the next login makes it.
@@ -69,7 +76,7 @@ class PasswordHasher:
         if not self.needs_rehash(stored):
             return None
         try:
-            return self.hash(password)
+            return self.hash(password, whose=whose)
         except HashingBusy:
             return None
 

@@ -47,3 +47,11 @@ class Accounts:
         group="Accounts",
         parse=values.rate,
     )
+    mail_spread_seconds: float = setting(
+        3.0,
+        "Messages that strangers can cause are written at some moment within so many seconds, and sent within as many again: so nobody "
+        "can tell by messages of his own, and the time between them, whether somebody else has an account. 0: at once.",
+        group="Accounts",
+        least=0,
+        most=60,
+    )

@@ -34,15 +34,16 @@ class Passwords:
     argon2_parallelism: int = setting(1, "How many threads work on one Argon2id hash.", group="Passwords", least=1, most=16)
     password_hash_workers: int = setting(
         0,
-        "How many passwords one worker process hashes at the same time. 0: the cores of the machine, divided among WEB_CONCURRENCY.",
+        "How many passwords one worker process hashes at the same time. 0: the cores of the machine, divided among WEB_CONCURRENCY, as far "
+        "as WEB_THREADS allows.",
         group="Passwords",
         least=0,
         most=64,
     )
     password_hash_queue: int = setting(
         0,
-        "How many passwords may wait for their turn in one worker process; more are answered with 503 at once. 0: three quarters of "
-        "WEB_THREADS, so that others always find a thread.",
+        "How many passwords may wait for their turn in one worker process; more are answered with 503 at once. A quarter of the places is "
+        "kept for those whom we know. 0: what WEB_THREADS leaves when readers, delays and answers that are held have their share.",
         group="Passwords",
         least=0,
         most=256,

@@ -14,10 +14,12 @@ from secureapi.core.outbox import Outbox
 from secureapi.core.pages import Page
 from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
+from secureapi.security.links import OneTimeLinks, Purpose
 from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
 from secureapi.users import events
 from secureapi.users.errors import NoSuchUser, ProfileRefused
+from secureapi.users.mailboxes import mailbox
 from secureapi.users.models import User
 from secureapi.users.names import canonical_or_refused, refuse_reserved
 from secureapi.users.repository import PERSON_BY_ID, UserRepository, find_own, find_person, list_people
@@ -33,11 +35,12 @@ IsGoing = Callable[[Session, Identity], bool]
 class Profiles:
     """Looking at accounts, and changing one's own."""
 
-    def __init__(self, *, database: Database, clock: Clock, trail: Trail, outbox: Outbox, is_going: IsGoing) -> None:
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail, outbox: Outbox, links: OneTimeLinks, is_going: IsGoing) -> None:
         self._database = database
         self._clock = clock
         self._trail = trail
         self._outbox = outbox
+        self._links = links
         self._is_going = is_going
 
     def mine(self, *, caller: Identity) -> Any:
@@ -97,11 +100,15 @@ class Profiles:
         return person
 
     def _take_address(self, session: Session, user: User, email: str, caller: Identity, client: Client) -> None:
-        """Take down another address until it is confirmed; the present one, in any spelling, is nothing to wait for."""
-        canonical = canonical_email(email)
-        if canonical != user.email_canonical:
+        """Take down another address until it is confirmed; the present one, in capitals or small letters, is nothing to wait for.
+
+        Any other spelling of the present one is: it may be somebody else's mailbox. See `users/mailboxes.py`.
+        """
+        if user.pending_email is not None and mailbox(email) != mailbox(user.pending_email):
+            self._links.withdraw(session, user.id, Purpose.CONFIRM_EMAIL)
+        if mailbox(email) != mailbox(user.email):
             user.pending_email = email
-            self._outbox.add(session, CONFIRMATION, user_id=user.id)
+            self._outbox.add_spread(session, CONFIRMATION, user_id=user.id, asked_in=devices_state(user))
             self._outbox.add(session, _NOTICE, user_id=user.id, address=client.address)
             self._trail.record(session, events.EMAIL_CHANGE_REQUESTED, client=client, actor=caller, subject_id=user.id)
             return
@@ -109,7 +116,8 @@ class Profiles:
             user.pending_email = None
             self._trail.record(session, events.EMAIL_CHANGE_CANCELLED, client=client, actor=caller, subject_id=user.id)
         if email != user.email:
-            user.email, user.updated_at = email, self._clock.now()
+            user.move_to(email, canonical=canonical_email(email), verified_at=user.email_verified_at)
+            user.updated_at = self._clock.now()
             self._trail.record(session, events.EMAIL_CHANGED, client=client, actor=caller, subject_id=user.id)
 
     def of(self, *, user_id: str, caller: Identity, client: Client) -> Any:
@@ -136,6 +144,13 @@ class Profiles:
         with self._database.transaction(client) as session:
             self._trail.record(session, events.RECORD_READ, client=client, actor=caller, page=page.page, count=len(page.items))
         return page
+
+
+def devices_state(user: User) -> str:
+    """Changes whenever everybody is thrown out of an account. Compared for being the same: which of two moments of two hosts is the
+    later one, nobody knows.
+    """
+    return user.devices_since.isoformat() if user.devices_since else ""
 
 
 def _apply(user: User, changes: Mapping[str, Any]) -> set[str]:

@@ -25,6 +25,7 @@ from secureapi.security.trail import Trail
 from secureapi.settings import Settings
 from secureapi.users import events
 from secureapi.users.errors import RegistrationClosed, RegistrationRefused
+from secureapi.users.mailboxes import address_hash
 from secureapi.users.models import PendingRegistration, Status, User
 from secureapi.users.names import canonical_or_refused, refuse_reserved
 from secureapi.users.pending_registrations import PendingRegistrations
@@ -35,11 +36,6 @@ VERIFICATION = "request.verification"
 """The topic of the note about an account whose address is to be confirmed."""
 REGISTRATION = "request.registration"
 """The topic of the note about an account that is wanted."""
-
-
-def address_hash(secret_box: SecretBox, email_canonical: str) -> str:
-    """What the trail and the counters have in the place of an address that may be nobody's."""
-    return secret_box.fingerprint("address", email_canonical)[:32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +190,7 @@ class Registration:
             pending.add(waiting)
             typed = address_hash(self._secrets, wanted.email_canonical)
             self._trail.record(session, events.REGISTRATION_REQUESTED, client=client, address=typed)
-            self._outbox.add(session, REGISTRATION, user_id=None, registration_id=waiting.id, address=client.address)
+            self._outbox.add_spread(session, REGISTRATION, user_id=None, registration_id=waiting.id, address=client.address)
 
 
 def _wanted_by(waiting: PendingRegistration) -> _Wanted:

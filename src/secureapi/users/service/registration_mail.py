@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from secureapi.core.clock import Clock, rfc3339
+from secureapi.core.clock import Clock, rfc3339, whole_minute
 from secureapi.core.delivery import Handler
+from secureapi.core.mail import Hopeless
 from secureapi.core.outbox import Note, Outbox
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
@@ -20,11 +21,12 @@ from secureapi.security.links import OneTimeLinks, Purpose
 from secureapi.security.trail import Trail
 from secureapi.settings import Settings
 from secureapi.users import events
+from secureapi.users.mailboxes import address_hash, recipient_hash
 from secureapi.users.models import PendingRegistration, User
 from secureapi.users.pending_registrations import PendingRegistrations
 from secureapi.users.repository import UserRepository
 from secureapi.users.rules import canonical_email
-from secureapi.users.service.registration import REGISTRATION, address_hash
+from secureapi.users.service.registration import REGISTRATION
 
 Seal = Callable[[str], str]
 """Encrypts an address for a note."""
@@ -88,7 +90,8 @@ class RegistrationMail:
             return pending.find(note.details["registration_id"])
         address = self._unseal(note.details["sealed_to"])
         if address is None:
-            return None
+            # SECRET_KEY is another one by now. Somebody waits for this message: it must not vanish without a trace.
+            raise Hopeless("AddressUnreadable")
         try:
             return pending.find_newest(canonical_email(address))
         except ValueError:
@@ -96,22 +99,22 @@ class RegistrationMail:
 
     def _ask(self, session: Session, pending: PendingRegistrations, waiting: PendingRegistration, note: Note) -> None:
         """Have whoever reads at the address confirm it. The message goes to the address of the registration, not to one typed later."""
-        typed = address_hash(self._secrets, waiting.email_canonical)
-        if not self._may_send(session, f"{_CONFIRM}:{typed}"):
-            self._withhold(session, note, _CONFIRM, address=typed)
+        if not self._may_send(session, f"{_CONFIRM}:{recipient_hash(self._secrets, waiting.email_canonical)}"):
+            self._withhold(session, note, _CONFIRM, address=address_hash(self._secrets, waiting.email_canonical))
             return
         # Both from now on: a message that is asked for again says the truth about how long its link is good.
         until = self._clock.now() + self._lifetime
         pending.prolong(waiting.id, until=until)
         link_id = self._links.issue(session, Purpose.VERIFY_EMAIL, user_id=None, lifetime=self._lifetime, registration_id=waiting.id)
-        self._outbox.add(
+        self._outbox.add_spread(
             session,
             _CONFIRM,
             user_id=None,
             sealed_to=self._seal(waiting.email),
             name=waiting.username,
+            address=note.details.get("address", ""),
             links={"confirm": (Purpose.VERIFY_EMAIL.value, link_id)},
-            valid_until=rfc3339(until),
+            valid_until=rfc3339(whole_minute(until)),
             happened_at=rfc3339(waiting.created_at),
         )
 
@@ -120,7 +123,7 @@ class RegistrationMail:
         client = Client(note.details.get("address", ""), "outbox", note.id)
         self._trail.record(session, events.REGISTRATION_TRIED, client=client, subject_id=owner.id)
         if self._may_send(session, f"{_TRIED}:{owner.id}"):
-            self._outbox.add(
+            self._outbox.add_spread(
                 session,
                 _TRIED,
                 user_id=owner.id,
