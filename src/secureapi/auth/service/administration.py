@@ -162,8 +162,8 @@ class Administration:
             self._trail.record(case.session, events.CHANGED, client=client, actor=caller, subject_id=user.id, fields=sorted(changed))
 
     def _put_address(self, session: Session, user: User, email: str) -> None:
-        user.email, user.email_canonical, user.pending_email = email, canonical_or_refused(email), None
-        user.email_verified_at = self._clock.now()
+        user.move_to(email, canonical=canonical_or_refused(email), verified_at=self._clock.now())
+        user.pending_email = None
         self._links.withdraw(session, user.id, *_LINKS, Purpose.VERIFY_EMAIL, Purpose.NOT_ME)
 
     def _lock(self, case: Case, caller: Identity | None, client: Client) -> None:
