@@ -8,6 +8,7 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
+_SPECIAL = sa.text("role <> 'user'")
 _BYTEWISE = (("username_canonical", 50), ("email_canonical", 512))
 
 
@@ -26,9 +27,15 @@ def upgrade() -> None:
     op.create_index("ix_users_role_created_at_id", "users", ["role", "created_at", "id"])
     op.create_index("ix_users_status_created_at_id", "users", ["status", "created_at", "id"])
     _sort("C")
+    for column in ("username", "email"):
+        op.create_index(
+            f"ix_users_role_{column}", "users", ["role", f"{column}_canonical"], postgresql_where=_SPECIAL, sqlite_where=_SPECIAL
+        )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_users_role_email", "users")
+    op.drop_index("ix_users_role_username", "users")
     _sort("default")
     op.drop_index("ix_users_status_created_at_id", "users")
     op.drop_index("ix_users_role_created_at_id", "users")

@@ -139,7 +139,7 @@ def test_one_bad_row_never_stops_the_rest(importing):
         f"one@example.com,one,{HASH}\n"
         "no address,two,x\n"
         f"three@example.com,admin,{HASH}\n"
-        f"four@example.com,fo,{HASH}\n"
+        f"four@example.com,ab,{HASH}\n"
         "five@example.com,five,md5$salt$d41d8cd98f00b204e9800998ecf8427e\n"
         "six@example.com,six\n"
         f"ONE@example.com,seven,{HASH}\n"

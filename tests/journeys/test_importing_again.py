@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, OperationalError
 
 from journeys.importing import SOME_REFUSED, Importing
 from secureapi.cli.import_report import ImportReport
@@ -134,6 +134,32 @@ def test_a_batch_that_the_database_refuses_is_done_row_by_row(importing, monkeyp
     assert (told["created"], told["refused"], importing.count()) == (11, 1, 11)
     assert importing.reasons()[7] == [("", "database_refused")]
     assert len(importing.house.events("users.created")) == 11
+
+
+def test_a_database_that_goes_away_stops_the_run_and_the_next_one_goes_on(importing, monkeypatch):
+    path = importing.write(people(40))
+    monkeypatch.setattr(import_users, "BATCH", 10)
+    real = import_users.insert_accounts
+
+    def goes_away(connection, rows):
+        if any(int(row["username"].removeprefix("person-")) >= 25 for row in rows):
+            raise OperationalError("INSERT", {}, ConnectionError("the password of the database is hunter2"))
+        return real(connection, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(import_users, "insert_accounts", goes_away)
+        result = importing.attempt(path, "csv")
+    assert result.exit_code == 1
+    assert "Run the same command again" in result.stderr
+    assert "hunter2" not in result.output
+    before = importing.count()
+
+    told = importing.run(path, "csv")
+
+    assert before == 25
+    assert importing.count() == len(importing.house.events("users.created")) == 40
+    assert told["skipped"] == 20
+    assert [line["row"] for line in importing.lines()] == list(range(1, 41))
 
 
 def test_two_imports_of_the_same_people_at_once_make_each_of_them_once(importing):

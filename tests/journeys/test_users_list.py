@@ -123,6 +123,16 @@ def test_the_search_is_by_name_and_by_address_in_any_case(house, village):
     assert listed(house, administrator, q=word[1:]).json["total"] == 0
 
 
+def test_a_search_that_fits_many_finds_the_first_in_the_alphabet_and_sorts_those(house, village, monkeypatch):
+    administrator, word, people = village
+    monkeypatch.setattr("secureapi.users.repository.MOST_FOUND", 3)
+
+    answer = listed(house, administrator, q=word, sort="-username")
+
+    assert [user["username"] for user in answer.json["users"]] == [person.username for person in reversed(people[:3])]
+    assert answer.json["total"] == 3
+
+
 def test_a_moderator_finds_nobody_by_an_address_that_he_may_not_see(house, village):
     _, word, people = village
     moderator = house.person(role="moderator")

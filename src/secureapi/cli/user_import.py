@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -128,7 +128,8 @@ def import_(
             finally:
                 kept.close()
                 if tally.created or tally.refused:
-                    imports.note_end(order, created=tally.created, refused=tally.refused, client=client)
+                    with suppress(Unavailable):
+                        imports.note_end(order, created=tally.created, refused=tally.refused, client=client)
     _tell(answers, tally, written, is_dry=dry_run, seconds=time.monotonic() - began)
 
 

@@ -3,12 +3,14 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Index, Integer, String, Uuid
+from sqlalchemy import CheckConstraint, Index, Integer, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Moment
 from secureapi.core.identifiers import new_id
 from secureapi.users.rules import CANONICAL_LENGTH
+
+_SPECIAL = text("role <> 'user'")
 
 
 class Status(StrEnum):
@@ -66,6 +68,9 @@ class User(Base):
         Index("ix_users_created_at_id", "created_at", "id"),
         Index("ix_users_role_created_at_id", "role", "created_at", "id"),
         Index("ix_users_status_created_at_id", "status", "created_at", "id"),
+        # A search among those of a rare role; ordinary people are in neither.
+        Index("ix_users_role_username", "role", "username_canonical", postgresql_where=_SPECIAL, sqlite_where=_SPECIAL),
+        Index("ix_users_role_email", "role", "email_canonical", postgresql_where=_SPECIAL, sqlite_where=_SPECIAL),
     )
 
     def move_to(self, email: str, *, canonical: str, verified_at: datetime | None) -> None:

@@ -17,7 +17,7 @@ from secureapi.core.statements import Statement
 from secureapi.security.permissions import Role
 from secureapi.users.errors import NoSuchUser
 from secureapi.users.models import Status, User
-from secureapi.users.rules import MOST_PASSED, canonical_text
+from secureapi.users.rules import MOST_FOUND, MOST_PASSED, canonical_text
 
 _U = table_of(User).c
 PERSON = (
@@ -152,7 +152,7 @@ def list_people(
     """A page of accounts. `q` is looked for literally at the beginning of names, and of addresses where asked.
 
     `after` is the place of an account in this order, see `place_of`: the page begins behind it. Raises `Invalid` when it is none.
-    Nothing here costs more among a million accounts than among some thousands: see `MOST_PASSED`.
+    Nothing here costs more among a million accounts than among some thousands: see `MOST_PASSED` and `MOST_FOUND`.
     """
     wanted = _Wanted(q, role, status, by_address)
     total: int = connection.execute(select(func.count()).select_from(wanted.of(_U.id).limit(MOST_PASSED).subquery())).scalar_one()
@@ -183,7 +183,7 @@ class _Wanted:
             return self._narrowed(select(*columns))
         beginning = canonical_text(self.q)
         found = [
-            self._narrowed(select(*columns).where(name.startswith(beginning, autoescape=True))).order_by(name).limit(MOST_PASSED).subquery()
+            self._narrowed(select(*columns).where(name.startswith(beginning, autoescape=True))).order_by(name).limit(MOST_FOUND).subquery()
             for name in ((_U.username_canonical, _U.email_canonical) if self.by_address else (_U.username_canonical,))
         ]
         return select(union(*(select(each) for each in found)).subquery() if len(found) > 1 else found[0])

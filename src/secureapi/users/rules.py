@@ -16,8 +16,10 @@ SORTS = ("created_at", "-created_at", "username", "-username")
 """Orders in which accounts may be listed; a minus sign turns one around."""
 MOST_PASSED = 2_000
 """So many accounts are counted, and may be passed over to reach a page. Who goes on behind them goes by `after`, which costs the same
-anywhere. A search finds so many by their names, and as many by their addresses, the first in the alphabet.
+anywhere.
 """
+MOST_FOUND = 500
+"""So many accounts a search finds by their names, and as many by their addresses: the first in the alphabet."""
 RESERVED_USERNAMES = frozenset(
     [
         "admin",

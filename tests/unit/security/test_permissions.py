@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role, permissions_of
+from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role, Standing, built_in, permissions_of
 
 
 def test_the_table_is_the_one_of_the_documentation():
@@ -47,3 +47,33 @@ def test_every_permission_names_a_thing_and_an_action():
 def test_nobody_can_be_given_more_at_run_time():
     with pytest.raises(AttributeError):
         PERMISSIONS_OF[Role.USER].add(Permission.ADMIN_READ)
+
+
+A, B = Permission.USERS_READ, Permission.SYSTEM_MANAGE
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "is_covered"),
+    [
+        ((50, {A}), (50, {A}), True),
+        ((50, {A}), (20, set()), True),
+        ((50, {A}), (51, set()), False),
+        ((50, {A}), (1, {B}), False),
+        ((50, {A, B}), (1, {B}), True),
+        ((50, set()), (50, {A}), False),
+        ((0, set()), (0, set()), True),
+    ],
+)
+def test_a_standing_covers_another_in_rank_and_in_every_permission(mine, theirs, is_covered):
+    standings = [Standing("x", rank, frozenset(permissions)) for rank, permissions in (mine, theirs)]
+
+    assert standings[0].covers(standings[1]) is is_covered
+
+
+def test_a_built_in_role_covers_itself_and_those_below():
+    order = list(Role)
+
+    for place, role in enumerate(order):
+        covered = [other for other in order if built_in(role).covers(built_in(other))]
+        assert covered == order[place:]
+    assert built_in("emperor") is None

@@ -82,7 +82,8 @@ class Administration:
                 person = _seen(case)
         except IntegrityError:
             raise ProfileRefused from None
-        self._callers.user_changed(user_id)
+        if takes_away:
+            self._callers.user_changed(user_id)
         return person
 
     def delete(self, *, user_id: str, caller: Identity | None, client: Client) -> None:
@@ -137,9 +138,7 @@ class Administration:
     def _put(self, case: Case, changes: Mapping[str, Any], caller: Identity | None, client: Client) -> None:
         """Set what differs."""
         user, before = case.user, case.user.role
-        changed = {
-            name for name, value in changes.items() if name not in {"email", "role", "status"} and getattr(user, name) != value
-        }
+        changed = {name for name, value in changes.items() if name not in {"email", "role", "status"} and getattr(user, name) != value}
         for name in changed:
             setattr(user, name, changes[name])
         if "username" in changed:
@@ -199,9 +198,7 @@ class Administration:
         # Whoever was in there may have asked for these himself.
         self._links.withdraw(case.session, case.user.id, *_LINKS)
         self._outbox.add(case.session, RESET, user_id=case.user.id)
-        self._trail.record(
-            case.session, events.PASSWORD_CHANGE_REQUIRED, client=client, actor=caller, subject_id=case.user.id, ended=ended
-        )
+        self._trail.record(case.session, events.PASSWORD_CHANGE_REQUIRED, client=client, actor=caller, subject_id=case.user.id, ended=ended)
 
     def _throw_out(self, case: Case, reason: str) -> int:
         """End every session, revoke every API key, and have every device and open link forgotten. How many sessions they were."""

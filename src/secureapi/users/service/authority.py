@@ -69,9 +69,7 @@ class Authority:
         self._trail = trail
 
     @contextmanager
-    def over(
-        self, user_id: str, *, act: str, caller: Identity | None, client: Client, takes_away: bool = False
-    ) -> Iterator[Case]:
+    def over(self, user_id: str, *, act: str, caller: Identity | None, client: Client, takes_away: bool = False) -> Iterator[Case]:
         """A transaction about this account. `takes_away` is for acts after which somebody may be no administrator any more.
 
         Raises `NoSuchUser`, `HigherRank`, and `Unauthenticated` for a caller who has lost his account or his role in the meantime.
@@ -96,9 +94,7 @@ class Authority:
             yield session, _present_standing(session, caller, people) if caller else None
 
     @contextmanager
-    def remembering(
-        self, act: str, *, caller: Identity | None, client: Client, subject_id: str | None = None
-    ) -> Iterator[None]:
+    def remembering(self, act: str, *, caller: Identity | None, client: Client, subject_id: str | None = None) -> Iterator[None]:
         """Leave an event when what is inside refuses, after its transaction is over."""
         try:
             yield

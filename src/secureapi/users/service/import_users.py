@@ -9,6 +9,7 @@ before its report was written can tell, when it goes on, which accounts are its 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -131,8 +132,7 @@ class Imports:
         """Do one batch after the other; each is committed when it is given. Raises `Unavailable`: then the rest is still to be done."""
         size = _SLOW_BATCH if order.rules.hashes_plaintext else BATCH
         rows = (_Row(record, self._digest(record)) for record in records)
-        seen = Seen() if order.is_dry else None
-        with ThreadPoolExecutor(1, thread_name_prefix="import") as ahead:
+        with ThreadPoolExecutor(1, thread_name_prefix="import") as ahead, closing(Seen()) if order.is_dry else nullcontext() as seen:
             # The next batch is read and looked at while the database is busy with this one: either takes about as long.
             coming = ahead.submit(self._prepare, rows, size, order)
             while (prepared := coming.result()) is not None:

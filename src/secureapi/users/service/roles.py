@@ -67,9 +67,7 @@ class Roles:
     ) -> RoleShown:
         """Make a role. Raises `RoleBeyondOwn`, and `RoleExists`."""
         wanted, now = frozenset(map(Permission, permissions)), self._clock.now()
-        role = CustomRole(
-            name=name, description=description, rank=rank, permissions=as_text(wanted), created_at=now, updated_at=now
-        )
+        role = CustomRole(name=name, description=description, rank=rank, permissions=as_text(wanted), created_at=now, updated_at=now)
         try:
             with self._authority.opening(act="roles.define", caller=caller, client=client) as (session, actor):
                 if built_in(name):
