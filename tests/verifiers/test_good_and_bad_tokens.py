@@ -20,7 +20,7 @@ BAD = {
     "HS256 with the public key as JWK": lambda forge: forge.with_the_public_key("jwk"),
     "a header that names another algorithm": lambda forge: forge.token(head={"alg": "ES384"}),
     "expired": lambda forge: forge.token(iat=NOW - 900, nbf=NOW - 900, exp=NOW - 60),
-    "not yet good": lambda forge: forge.token(nbf=NOW + 600),
+    "not yet good": lambda forge: forge.token(nbf=NOW + 86_400, exp=NOW + 172_800),
     "another issuer": lambda forge: forge.token(iss="https://auth.example.com"),
     "another audience": lambda forge: forge.token(aud="https://other.example.com"),
     "no audience": lambda forge: forge.token(aud=...),

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from flask import request
+from flask import g, request
 
 from secureapi.auth.api_key_callers import ApiKeyCallers
 from secureapi.auth.api_key_values import PREFIX
@@ -182,6 +182,7 @@ class Door:
         try:
             self._limits.spend(_DEVICES, f"devices:{newest.user_id}")
         except RateLimited:
+            g.is_counted_by_address = True
             return current_client().address
         return f"device:{newest.device_id}"
 
@@ -190,7 +191,8 @@ class Door:
 
         Or somebody with many devices of his own would multiply his limit. Raises `RateLimited`.
         """
-        self._limits.spend(_LOGIN, current_client().address)
+        if not g.get("is_counted_by_address"):
+            self._limits.spend(_LOGIN, current_client().address)
 
     def client(self) -> str:
         """The id of the service that is calling. Raises `InvalidClient`, and `InvalidClientRequest` where it proves itself twice."""
