@@ -40,7 +40,7 @@ class Service:
         most=256,
     )
     web_threads: int = setting(
-        32,
+        48,
         "How many threads each worker has; requests beyond that wait. Logins wait for their turn to be hashed in them, so there must be "
         "more than those for everybody else.",
         group="Service",
