@@ -232,8 +232,10 @@ def test_a_token_is_looked_for_in_one_header_and_nowhere_else(house):
     assert_problem(client.get(ME), 401, "unauthenticated")
     assert_problem(client.get(f"{ME}?access_token={token}"), 401, "unauthenticated")
     assert_problem(client.get(ME, data={"access_token": token}), 401, "unauthenticated")
-    for header in ("X-Access-Token", "X-Authorization", "Proxy-Authorization", "X-API-Key"):
+    for header in ("X-Access-Token", "X-Authorization", "Proxy-Authorization"):
         assert_problem(client.get(ME, headers={header: f"Bearer {token}"}), 401, "unauthenticated")
+    for value in (token, f"Bearer {token}"):
+        assert_problem(client.get(ME, headers={"X-API-Key": value}), 401, "invalid_token")
     for name in ("access_token_cookie", "access_token", "Authorization"):
         client.set_cookie(name, token)
     assert_problem(client.get(ME), 401, "unauthenticated")

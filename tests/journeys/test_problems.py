@@ -72,7 +72,7 @@ def test_a_clash_is_409(troubled):
 
 
 def test_every_status_has_one_kind_of_refusal():
-    assert {400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503} == set(STATUS.values())
+    assert {400, 401, 403, 404, 408, 409, 410, 413, 415, 422, 429, 503} == set(STATUS.values())
 
 
 def provocations():

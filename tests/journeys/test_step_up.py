@@ -263,7 +263,7 @@ def test_the_description_says_where_a_recent_proof_is_asked_for_and_how_browsers
 
     assert "insufficient_user_authentication" in operation["description"]
     assert operation["security"] == [{"bearer": []}, {"cookie": [], "csrf": []}]
-    assert described["paths"][f"{API}/users/me"]["get"]["security"] == [{"bearer": []}, {"cookie": []}]
+    assert described["paths"][f"{API}/users/me"]["get"]["security"] == [{"bearer": []}, {"cookie": []}, {"api_key": []}]
     assert {"refresh_cookie": [], "csrf": []} in described["paths"][f"{API}/auth/logout"]["post"]["security"]
     assert {"bearer", "cookie", "refresh_cookie", "csrf"} <= described["components"]["securitySchemes"].keys()
     assert described["paths"][f"{API}/auth/refresh"]["post"]["requestBody"].get("required", False) is False

@@ -19,7 +19,7 @@ def test_a_sixth_of_the_threads_is_left_to_readers(threads):
 
 
 def test_the_default_is_shared_out_as_the_manual_says(make_settings):
-    assert make_settings().threads == Threads(for_readers=6, held=8, delayed=4, hashing=14)
+    assert make_settings().threads == Threads(for_readers=8, held=12, delayed=6, hashing=22)
 
 
 @pytest.mark.parametrize("cores", [1, 2, 8, 64])
