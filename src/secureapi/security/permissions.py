@@ -78,11 +78,3 @@ def built_in(role: str) -> Standing | None:
     except ValueError:
         return None
     return Standing(known.value, RANK_OF[known], PERMISSIONS_OF[known])
-
-
-def permissions_of(role: str) -> frozenset[Permission]:
-    """What a role of this table may do; nothing at all for any other word."""
-    try:
-        return PERMISSIONS_OF[Role(role)]
-    except ValueError:
-        return frozenset()

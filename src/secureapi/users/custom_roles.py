@@ -1,5 +1,6 @@
 """Every query on the roles that administrators define, and what any role amounts to."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,14 +9,16 @@ from sqlalchemy.orm import Session
 
 from secureapi.core.database import Database, table_of
 from secureapi.core.statements import Statement
-from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role, Standing, built_in
+from secureapi.security.permissions import Permission, Standing, built_in
 from secureapi.users.errors import NoSuchRole
 from secureapi.users.models import CustomRole, User
+from secureapi.users.rules import ROLE_PATTERN
 
 _R = table_of(CustomRole).c
 _U = table_of(User).c
 _ONE = select(_R.name, _R.rank, _R.permissions).where(_R.name == bindparam("role"))
 _ONE_BY_NAME = Statement(_ONE)
+_NAME = re.compile(ROLE_PATTERN)
 _KNOWN = {permission.value: permission for permission in Permission}
 
 
@@ -24,11 +27,11 @@ def permissions_now(database: Database, role: str) -> frozenset[Permission]:
 
     Not cached: a permission that is taken away is gone with the very next request, on every worker.
     """
-    try:
-        return PERMISSIONS_OF[Role(role)]
-    except ValueError:
-        row = database.run(_ONE_BY_NAME, role=role)
-        return permissions_in(row.permissions) if row else frozenset()
+    known = built_in(role)
+    if known:
+        return known.permissions
+    row = database.run(_ONE_BY_NAME, role=role)
+    return permissions_in(row.permissions) if row else frozenset()
 
 
 def standing_of(connection: Connection, role: str) -> Standing | None:
@@ -63,6 +66,9 @@ class CustomRoles:
 
     def get(self, name: str) -> CustomRole:
         """A role, locked: nobody is given it, and nobody changes it, until this transaction ends. Raises `NoSuchRole`."""
+        if not _NAME.fullmatch(name):
+            # It comes from an address, where anything may stand. PostgreSQL would stumble over a NUL.
+            raise NoSuchRole
         role = self._session.scalars(select(CustomRole).where(_R.name == name).with_for_update()).one_or_none()
         if role is None:
             raise NoSuchRole

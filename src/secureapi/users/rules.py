@@ -8,6 +8,7 @@ import unicodedata
 from email_validator import EmailNotValidError, validate_email
 
 USERNAME_PATTERN = r"[A-Za-z0-9_-]{3,50}"
+ROLE_PATTERN = r"[a-z][a-z0-9-]{1,31}"
 EMAIL_LENGTH = 254
 """RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets."""
 CANONICAL_LENGTH = 512

@@ -26,12 +26,18 @@ from secureapi.security.guard import (
 )
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, UNLIMITED, limited
-from secureapi.security.permissions import Permission, permissions_of
+from secureapi.security.permissions import PERMISSIONS_OF, Permission
 
 
 def identity_of(role):
     return Identity(
-        user_id="alice", session_id="s", role=role, permissions=permissions_of(role), token_id="t", authenticated_at=0, methods=("pwd",)
+        user_id="alice",
+        session_id="s",
+        role=role,
+        permissions=PERMISSIONS_OF.get(role, frozenset()),
+        token_id="t",
+        authenticated_at=0,
+        methods=("pwd",),
     )
 
 

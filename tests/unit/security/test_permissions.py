@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role, Standing, built_in, permissions_of
+from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role, Standing, built_in
 
 
 def test_the_table_is_the_one_of_the_documentation():
@@ -29,13 +29,13 @@ def test_each_rank_may_what_the_one_below_may():
 
 
 @pytest.mark.parametrize("role", ["", "superuser", "Admin", "ADMIN", "admin ", " admin", "root", "user,admin", "*", "\uff41dmin"])
-def test_a_role_that_does_not_exist_may_nothing(role):
-    assert permissions_of(role) == frozenset()
+def test_a_word_that_is_no_role_is_none(role):
+    assert built_in(role) is None
 
 
 @pytest.mark.parametrize("role", Role)
 def test_a_role_is_found_by_its_name(role):
-    assert permissions_of(str(role)) == PERMISSIONS_OF[role]
+    assert built_in(str(role)).permissions == PERMISSIONS_OF[role]
 
 
 def test_every_permission_names_a_thing_and_an_action():

@@ -13,7 +13,7 @@ from secureapi.core.requests import Client
 from secureapi.security.events import ACCESS_DENIED, ROW_CHANGED, EventType, Outcome, Severity, catalogue, declare
 from secureapi.security.identity import Identity
 from secureapi.security.models import AuditEvent, Throttle
-from secureapi.security.permissions import permissions_of
+from secureapi.security.permissions import PERMISSIONS_OF, Role
 from secureapi.security.trail import Trail
 from secureapi.users.models import User
 
@@ -50,7 +50,7 @@ def user(**changed):
 
 def test_an_event_says_who_whom_what_when_and_from_where(database):
     caller = Identity(
-        user_id=ALICE, session_id=SESSION, role="user", permissions=permissions_of("user"), token_id="t", authenticated_at=0, methods=()
+        user_id=ALICE, session_id=SESSION, role="user", permissions=PERMISSIONS_OF[Role.USER], token_id="t", authenticated_at=0, methods=()
     )
     with database.transaction(CLIENT) as session:
         TRAIL.record(session, ACCESS_DENIED, client=CLIENT, actor=caller, subject_id=ALICE, endpoint="users.list", count=3)

@@ -6,6 +6,7 @@ from marshmallow import ValidationError, fields, validates_schema
 
 from secureapi.core.schemas import LINE, Message, OneOf, Password, StrictSchema, Text, WholeNumber
 from secureapi.security.permissions import Permission
+from secureapi.users.rules import ROLE_PATTERN
 from secureapi.users.schemas import ProfileChange, email_field, role_name, username_field
 
 _PERMISSIONS = sorted(permission.value for permission in Permission)
@@ -38,7 +39,7 @@ class UserChange(ProfileChange):
 class RoleCreation(StrictSchema):
     """A role over the permissions that there are."""
 
-    name = Text(least=2, most=32, pattern=r"[a-z][a-z0-9-]{1,31}", says=_ROLE_SAYS, required=True)
+    name = Text(least=2, most=32, pattern=ROLE_PATTERN, says=_ROLE_SAYS, required=True)
     description = Text(most=200, pattern=LINE, load_default="")
     permissions = fields.List(OneOf(_PERMISSIONS), required=True, metadata={"maxItems": len(_PERMISSIONS)})
     rank = WholeNumber(
