@@ -160,6 +160,7 @@ def test_a_notice_is_good_for_a_week(make_home, letters, clock):
 @pytest.mark.parametrize("purpose", [Purpose.RESET_PASSWORD, Purpose.NOT_ME], ids=str)
 def test_no_request_that_starts_after_the_answer_is_accepted_on_any_worker(live, purpose):
     person = live.house.register()
+    assert person.tokens, "nobody of the crowd signs in after the answer"
     with live.house.service(Database).transaction() as session:
         topic = "request.reset" if purpose is Purpose.RESET_PASSWORD else "notice.refresh_reused"
         live.house.service(Outbox).add(session, topic, user_id=person.id)
