@@ -1,10 +1,11 @@
 """The application factory: a table of contents, then the boot checks."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, current_app, request
 from flask_cors import CORS
 from flask_migrate import Migrate
 from werkzeug.routing import BaseConverter, ValidationError
@@ -21,7 +22,8 @@ from secureapi.core.identifiers import is_id
 from secureapi.core.logs import configure_logs, init_request_log
 from secureapi.core.problems import init_problems
 from secureapi.core.proxies import TrustedProxies
-from secureapi.core.services import provide
+from secureapi.core.services import provide, service
+from secureapi.core.settings_versions import SettingsWatch
 from secureapi.core.versions import METHODS, VERSIONS, ApiVersion, State, current, init_versions, refuse_removed
 from secureapi.plugins import Extension, extensions_of
 from secureapi.security import probes
@@ -30,10 +32,11 @@ from secureapi.security.account_pages import account_pages_blueprint
 from secureapi.security.guard import public, undeclared_endpoints
 from secureapi.security.headers import init_headers
 from secureapi.security.idempotency import REPLAYED, misplaced_endpoints
-from secureapi.security.limits import add_limit_headers
+from secureapi.security.limits import UNLIMITED, add_limit_headers, limit_of
 from secureapi.security.openapi import OpenApi, init_openapi
 from secureapi.security.pages import pages_blueprint
 from secureapi.settings import Settings, load_settings
+from secureapi.settings.in_force import SettingsInForce
 from secureapi.users import routes as user_routes
 from secureapi.wiring import wire
 
@@ -56,7 +59,8 @@ def create_app(
     names. `clock` stands in for the machine's, `versions` for the register of API versions. Raises `SettingsRefused` when the settings
     cannot be right, and `RuntimeError` when an endpoint does not declare who may enter.
     """
-    settings = settings or load_settings()
+    in_force = SettingsInForce(settings or load_settings())
+    settings = in_force.fixed
     configure_logs(settings)
 
     app = _Application("secureapi", static_folder=None)
@@ -66,7 +70,8 @@ def create_app(
 
     init_problems(app)
     init_request_log(app, settings)
-    guard = wire(app, settings, clock or SystemClock())
+    guard = wire(app, in_force, clock or SystemClock())
+    app.before_request(partial(_keep_up, service(SettingsWatch, app)))
     app.before_request(guard.admit)
     app.after_request(add_limit_headers)
     talisman = init_headers(app)
@@ -84,6 +89,7 @@ def create_app(
     _refuse_undeclared(app)
     _refuse_misplaced(app)
     app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+    in_force.built()
     return app
 
 
@@ -122,6 +128,12 @@ def _configure(app: Flask, settings: Settings) -> None:
     # A redirect would carry the Host header that a stranger chose, and turn a POST into a GET.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
+
+
+def _keep_up(watch: SettingsWatch) -> None:
+    """Learn of changed settings before anybody asks for one. Probes ask for none, and must not wait for the database."""
+    if watch.is_due and request.endpoint and limit_of(current_app.view_functions.get(request.endpoint)) != UNLIMITED:
+        watch.keep_up()
 
 
 def _mount(app: Flask, api: OpenApi, settings: Settings, versions: Sequence[ApiVersion]) -> None:

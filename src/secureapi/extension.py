@@ -15,7 +15,7 @@ from secureapi.core.services import service
 from secureapi.plugins import Extension
 from secureapi.security.events import EventType, Outcome, Severity
 from secureapi.security.events import declare as declare_event
-from secureapi.security.guard import public, recently_authenticated, requires, signed_in
+from secureapi.security.guard import public, recently_authenticated, requires, requires_any, signed_in
 from secureapi.security.idempotency import idempotent
 from secureapi.security.identity import Identity, current_identity
 from secureapi.security.ownership import ObjectAccess, Objects, Ownership, Right, owned_by_caller
@@ -72,6 +72,7 @@ __all__ = [
     "public",
     "recently_authenticated",
     "requires",
+    "requires_any",
     "returns",
     "service",
     "signed_in",

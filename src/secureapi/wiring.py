@@ -30,6 +30,7 @@ from secureapi.auth.service import (
     Administration,
     ApiKeys,
     Clients,
+    Configuration,
     Credentials,
     Disowning,
     Introspection,
@@ -64,7 +65,8 @@ from secureapi.core.redis import RedisStore
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
 from secureapi.core.services import provide
-from secureapi.security.attempts import PASSWORD, SESSION, TYPED, Attempts, kinds_of
+from secureapi.core.settings_versions import SettingsWatch
+from secureapi.security.attempts import PASSWORD, SESSION, TYPED, Attempts, Bound, kinds_of
 from secureapi.security.database_counters import DatabaseCounters
 from secureapi.security.degradation import Degradation
 from secureapi.security.delays import Delays
@@ -72,17 +74,20 @@ from secureapi.security.fallback import Fallback
 from secureapi.security.guard import Guard
 from secureapi.security.identity import Identity
 from secureapi.security.kept_answers import KeptAnswers
-from secureapi.security.limits import Limits
+from secureapi.security.limits import GENERAL, Limits
 from secureapi.security.links import OneTimeLinks
 from secureapi.security.metrics import Metrics
 from secureapi.security.ownership import ObjectAccess
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy
 from secureapi.security.service import EventReader
+from secureapi.security.step_up import StepUp
 from secureapi.security.trail import Trail, record_row_changes
-from secureapi.settings import Settings
+from secureapi.settings.in_force import Present, SettingsInForce
 from secureapi.users.models import CustomRole, User
+from secureapi.users.repository import has_account
 from secureapi.users.service import Authority, Directory, Explanations, Profiles, Registration, RegistrationMail, Roles
 from secureapi.users.service.export_users import Exports
+from secureapi.users.service.import_rows import RowImports
 from secureapi.users.service.import_users import Imports
 
 AUDITED_MODELS = (User, CustomRole, SigningKey, ApiClient, ApiKey, ApiKeyValue)
@@ -91,33 +96,37 @@ AUDITED_MODELS = (User, CustomRole, SigningKey, ApiClient, ApiKey, ApiKeyValue)
 record_row_changes(AUDITED_MODELS)
 
 
-def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR0915 - a list of everything that there is, in its order
-    """Make every service of one application, put it where routes and commands find it, and give the guard to `create_app`."""
+def wire(app: Flask, in_force: SettingsInForce, clock: Clock) -> Guard:  # noqa: PLR0915 - a list of everything that there is, in its order
+    """Make every service of one application, put it where routes and commands find it, and give the guard to `create_app`.
+
+    Whoever needs a setting that may change while the server runs gets `in_force`, everybody else what is `fixed`.
+    """
+    settings = in_force.fixed
     secret_box = SecretBox(settings.secret_key)
     with app.app_context():
         database = Database(db.engine, reading_engine(settings))
     redis = RedisStore(settings) if settings.redis_url else None
+    watch = SettingsWatch(database=database, settings=in_force)
 
     trail = Trail(clock)
     backlogs = Backlogs(database=database, clock=clock)
     metrics = Metrics(settings, backlog=backlogs.count)
-    fallback = _fallback(settings, database, clock, trail, metrics) if redis else None
-    limits = Limits(app, settings, redis, fallback=fallback, metrics=metrics)
+    fallback = _fallback(in_force, database, clock, trail, metrics) if redis else None
+    limits = Limits(app, in_force, redis, fallback=fallback, metrics=metrics)
     hasher = PasswordHasher(settings, secret_box)
     policy = PasswordPolicy.of(settings)
     new_passwords = NewPasswords(database=database, hasher=hasher, policy=policy)
     outbox = Outbox(clock, spread=timedelta(seconds=settings.mail_spread_seconds))
-    kinds = kinds_of(settings)
+    kinds = kinds_of(in_force)
     attempts = Attempts.of(kinds[PASSWORD], clock)
-    delays = Delays(first=settings.login_delay_seconds, most_waiting=settings.threads.delayed)
+    delays = Delays(first=lambda: in_force.now.login_delay_seconds, most_waiting=settings.threads.delayed)
     guesses = Guesses(database=database, hasher=hasher, attempts=attempts, delays=delays)
     lanes = Lanes(clock=clock, secret_box=secret_box, kind=kinds[PASSWORD], typed=kinds[TYPED])
     device_tokens = DeviceTokens(settings=settings, clock=clock, secret_box=secret_box)
 
     links = OneTimeLinks(settings=settings, clock=clock, secret_box=secret_box)
     recipients = Recipients(database=database, secret_box=secret_box)
-    budget = settings.mail_recipient_budget
-    mail_budget = Attempts(clock=clock, most=budget.requests, window=timedelta(seconds=budget.seconds))
+    mail_budget = Attempts(clock=clock, bound=partial(_budget_of_a_recipient, in_force))
     bounded_mail = MailBudget(attempts=mail_budget, clock=clock, secret_box=secret_box, trail=trail)
     notices = Notices(settings=settings, outbox=outbox, links=links, recipients=recipients, secret_box=secret_box, budget=bounded_mail)
     requested_mail = RequestedMail(
@@ -151,6 +160,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
         link_to=links.url,
         handlers=registration_mail.handlers | requested_mail.handlers | notices.handlers,
         record=partial(_record_of_mail, trail),
+        keep_up=watch.keep_up,
     )
     if settings.delivers_in_server:
         app.wsgi_app = DeliveryInServer(app.wsgi_app, delivery)  # type: ignore[method-assign]
@@ -159,15 +169,26 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
     access_tokens = AccessTokens(app, settings, keys)
     refresh_tokens = RefreshTokens(secret_box)
     token_pairs = TokenPairs(settings=settings, clock=clock, access_tokens=access_tokens)
-    known = KnownCallers(redis, settings.api_rate_limit, most_held=settings.threads.held) if redis else None
+    known = KnownCallers(redis, partial(limits.rate, GENERAL), most_held=settings.threads.held) if redis else None
     callers = Callers(database=database, clock=clock, tokens=access_tokens, limits=limits, known=known)
     key_values = ApiKeyValues(secret_box)
     api_keys = ApiKeyCallers(database=database, clock=clock, trail=trail, limits=limits, values=key_values)
+    own_keys = ApiKeys(
+        settings=in_force,
+        database=database,
+        clock=clock,
+        trail=trail,
+        outbox=outbox,
+        values=key_values,
+        is_going=partial(_is_going, clock),
+    )
     proofs = Proofs(database=database, clock=clock, trail=trail, outbox=outbox, guesses=guesses, callers=callers, kind=kinds[SESSION])
 
-    authority = Authority(database=database, trail=trail)
+    step_up = StepUp(clock=clock, max_age=settings.reauthentication_max_age)
+    authority = Authority(database=database, clock=clock, trail=trail, step_up=step_up)
+    imports = Imports(database=database, clock=clock, trail=trail, secret_box=secret_box, hasher=hasher, policy=policy)
     registration = Registration(
-        settings=settings,
+        settings=in_force,
         database=database,
         clock=clock,
         trail=trail,
@@ -183,7 +204,8 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
     checks.append(Check("outbox", backlogs.look, is_vital=False, rests_on="database"))
 
     for instance in (
-        settings,
+        in_force,
+        watch,
         database,
         trail,
         keys,
@@ -198,7 +220,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
         delays,
         HealthChecks(tuple(checks)),
         SignIn(
-            settings=settings,
+            settings=in_force,
             database=database,
             clock=clock,
             trail=trail,
@@ -238,15 +260,7 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
         ),
         Reauthentication(database=database, clock=clock, trail=trail, proofs=proofs, token_pairs=token_pairs),
         LivingSessions(database=database, clock=clock, trail=trail, authority=authority, callers=callers),
-        ApiKeys(
-            settings=settings,
-            database=database,
-            clock=clock,
-            trail=trail,
-            outbox=outbox,
-            values=key_values,
-            is_going=partial(_is_going, clock),
-        ),
+        own_keys,
         Clients(database=database, clock=clock, trail=trail),
         Introspection(
             settings=settings,
@@ -256,16 +270,27 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
             access_tokens=access_tokens,
             refresh_tokens=refresh_tokens,
             callers=callers,
+            api_keys=api_keys,
+            own_keys=own_keys,
         ),
         registration,
-        Directory(database=database, trail=trail),
+        Directory(database=database, clock=clock, trail=trail),
         Exports(database=database, trail=trail),
-        Imports(database=database, clock=clock, trail=trail, secret_box=secret_box, hasher=hasher, policy=policy),
+        imports,
+        RowImports(database=database, trail=trail, authority=authority, imports=imports),
         Roles(database=database, clock=clock, trail=trail, authority=authority),
-        Explanations(database=database, trail=trail),
-        NewAccounts(clock=clock, trail=trail, outbox=outbox, hasher=hasher, policy=policy, authority=authority),
+        Explanations(database=database, clock=clock, trail=trail),
+        NewAccounts(
+            clock=clock,
+            trail=trail,
+            outbox=outbox,
+            hasher=hasher,
+            policy=policy,
+            authority=authority,
+            invitations=mail_budget,
+        ),
         Administration(
-            clock=clock, trail=trail, outbox=outbox, links=links, attempts=attempts, authority=authority, callers=callers
+            clock=clock, trail=trail, outbox=outbox, links=links, notices=notices, attempts=attempts, authority=authority, callers=callers
         ),
         Profiles(database=database, clock=clock, trail=trail, outbox=outbox, links=links, is_going=partial(_is_going, clock)),
         Recovery(
@@ -309,9 +334,10 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
             registration=registration,
         ),
         Statistics(database=database, clock=clock),
+        Configuration(database=database, clock=clock, trail=trail, settings=in_force, watch=watch, authority=authority),
         SigningKeys(settings=settings, database=database, keys=keys),
         EventReader(database=database, clock=clock, trail=trail),
-        ObjectAccess(database=database, clock=clock, trail=trail),
+        ObjectAccess(database=database, clock=clock, trail=trail, has_account=partial(has_account, database)),
         KeptAnswers(database=database, clock=clock, secret_box=secret_box),
         outbox,
         links,
@@ -343,11 +369,16 @@ def wire(app: Flask, settings: Settings, clock: Clock) -> Guard:  # noqa: PLR091
     return guard
 
 
-def _fallback(settings: Settings, database: Database, clock: Clock, trail: Trail, metrics: Metrics) -> Fallback:
+def _fallback(settings: Present, database: Database, clock: Clock, trail: Trail, metrics: Metrics) -> Fallback:
     """What limits are without Redis."""
     counters = DatabaseCounters(database=database, clock=clock)
     degradation = Degradation(database=database, trail=trail, metrics=metrics)
     return Fallback(settings, counters=counters, degradation=degradation, metrics=metrics)
+
+
+def _budget_of_a_recipient(settings: Present) -> Bound:
+    budget = settings.now.mail_recipient_budget
+    return Bound(budget.requests, timedelta(seconds=budget.seconds))
 
 
 def _is_going(clock: Clock, session: Session, caller: Identity) -> bool:

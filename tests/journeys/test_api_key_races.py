@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from journeys.with_keys import API, KEYS, ask_for_key, make_key
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.requests import Client
 from support.races import Crowd, change_role, together
 
@@ -104,7 +104,7 @@ def test_no_request_that_begins_after_its_owner_was_demoted_or_disabled_is_let_i
         change_role(live.house, administrator, "user")
         demoted = time.monotonic()
         crowd.go_on_after(demoted)
-        live.house.service(Credentials).disable(user_id=administrator.id, client=Client.of_command_line())
+        live.house.service(Administration).disable(user_id=administrator.id, caller=None, client=Client.of_command_line())
         disabled = time.monotonic()
         crowd.go_on_after(disabled)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from journeys.answers import assert_headers, assert_problem, faults
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.requests import Client
 from support.browser import ACCESS, CSRF, REFRESH, SITE, SetCookie, browser_of, cookies_of
 
@@ -334,7 +334,7 @@ def test_a_forged_access_cookie_is_an_invalid_token(house, browser, value):
 def test_cookies_that_are_refused_at_the_refresh_are_cleared(house, base):
     person = house.register()
     browser = browser_of(house, person, base)
-    house.service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
+    house.service(Administration).disable(user_id=person.id, caller=None, client=Client.of_command_line())
 
     answer = browser.post("/auth/refresh")
 
@@ -415,7 +415,7 @@ def test_no_refresh_cookie_of_a_session_that_is_over_signs_anybody_out(make_hous
     if why == "ended":
         browser.twin().post("/auth/logout")
     elif why == "disabled":
-        house.service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
+        house.service(Administration).disable(user_id=person.id, caller=None, client=Client.of_command_line())
     elif why == "disabled in the database":
         house.execute("UPDATE users SET status = 'disabled'")
     elif why == "idle":

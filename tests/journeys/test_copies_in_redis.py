@@ -20,7 +20,7 @@ def settings(shared_houses):
 
 @pytest.fixture
 def known(settings):
-    return KnownCallers(RedisStore(settings), Rate(1000, 60), most_held=1)
+    return KnownCallers(RedisStore(settings), lambda: Rate(1000, 60), most_held=1)
 
 
 @pytest.fixture

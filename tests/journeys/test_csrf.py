@@ -5,6 +5,7 @@ import pytest
 from journeys.answers import assert_problem
 from secureapi.security.guard import access_of
 from support.browser import ACCESS, CSRF, REFRESH, SITE, browser_of, cookies_of
+from support.cases import Cases
 
 API = "/api/v1"
 LOGIN = f"{API}/auth/login"
@@ -77,68 +78,80 @@ def test_a_method_that_nobody_knows_is_not_let_past_as_a_safe_one(house, browser
         assert browser.ask(method, f"{API}/auth/logout", with_csrf=False).status_code == 405
 
 
-@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
-@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout", "/auth/logout-all"])
-@pytest.mark.parametrize("cookies", ["all", "refresh"])
-def test_another_site_changes_nothing_although_the_browser_sends_the_cookies(person, browser, stranger, path, cookies):
-    house = browser.house
-    if cookies == "refresh":
-        browser.forget(ACCESS)
+def test_another_site_changes_nothing_although_the_browser_sends_the_cookies(house, person, browser):
+    without_access = browser.twin()
+    without_access.forget(ACCESS)
     before = session_of(house, person)
 
-    answer = browser.post(path, headers=stranger)
+    with Cases() as case:
+        for name, stranger in STRANGERS.items():
+            for path in ("/auth/refresh", "/auth/logout", "/auth/logout-all"):
+                for cookies, sender in (("all", browser), ("refresh", without_access)):
+                    with case(name, path, cookies):
+                        known = house.events("auth.csrf.refused", subject=person)
 
-    assert_problem(answer, 403, "cross_site_request")
-    assert cookies_of(answer) == {}
-    assert session_of(house, person) == before
-    (event,) = house.events("auth.csrf.refused", subject=person)
-    assert (event.severity, event.outcome, event.actor_id) == ("WARNING", "denied", person.id)
-    assert event.details["reason"] == "cross_site_request"
-    assert event.session_id
+                        answer = sender.post(path, headers=stranger)
 
-
-@pytest.mark.parametrize("friend", FRIENDS.values(), ids=FRIENDS)
-@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout", "/auth/logout-all"])
-def test_our_own_pages_are_let_in(house, person, browser, friend, path):
-    assert browser.post(path, headers=friend).status_code == 200
-    assert house.events("auth.csrf.refused", subject=person) == []
-
-
-@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
-@pytest.mark.parametrize("body", [{"data": "a=b", "content_type": "text/plain"}, {"data": {"a": "b"}}, {"json": {}}, {}])
-def test_a_form_of_our_own_origin_without_the_token_changes_nothing(house, person, browser, path, body):
-    before = session_of(house, person)
-
-    answer = browser.post(path, with_csrf=False, headers={"Origin": SITE}, **body)
-
-    assert answer.status_code in {403, 415, 422}
-    assert cookies_of(answer) == {}
-    assert session_of(house, person) == before
+                        assert_problem(answer, 403, "cross_site_request")
+                        assert cookies_of(answer) == {}
+                        assert session_of(house, person) == before
+                        (event,) = house.events("auth.csrf.refused", subject=person)[len(known) :]
+                        assert (event.severity, event.outcome, event.actor_id) == ("WARNING", "denied", person.id)
+                        assert event.details["reason"] == "cross_site_request"
+                        assert event.session_id
 
 
-@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
-@pytest.mark.parametrize("cookies", ["all", "refresh"])
-def test_an_attacker_with_a_csrf_token_of_his_own_session_proves_nothing_about_another(house, person, browser, path, cookies):
+def test_our_own_pages_are_let_in(house, person):
+    with Cases() as case:
+        for name, friend in FRIENDS.items():
+            for path in ("/auth/refresh", "/auth/logout", "/auth/logout-all"):
+                with case(name, path):
+                    assert browser_of(house, person).post(path, headers=friend).status_code == 200
+                    assert house.events("auth.csrf.refused", subject=person) == []
+
+
+def test_a_form_of_our_own_origin_without_the_token_changes_nothing(house, person, browser):
+    with Cases() as case:
+        for path in ("/auth/refresh", "/auth/logout"):
+            for body in ({"data": "a=b", "content_type": "text/plain"}, {"data": {"a": "b"}}, {"json": {}}, {}):
+                with case(path, body):
+                    before = session_of(house, person)
+
+                    answer = browser.post(path, with_csrf=False, headers={"Origin": SITE}, **body)
+
+                    assert answer.status_code in {403, 415, 422}
+                    assert cookies_of(answer) == {}
+                    assert session_of(house, person) == before
+
+
+def test_an_attacker_with_a_csrf_token_of_his_own_session_proves_nothing_about_another(house, person, browser):
     attacker = browser_of(house)
-    if cookies == "refresh":
-        browser.forget(ACCESS)
+    browser.put(CSRF, attacker.csrf_token)
+    without_access = browser.twin()
+    without_access.forget(ACCESS)
     before = session_of(house, person)
 
-    browser.put(CSRF, attacker.csrf_token)
-    for token in (attacker.csrf_token, browser.csrf_token):
-        assert_problem(browser.post(path, headers={"X-CSRF-Token": token}), 403, "csrf_failed")
+    with Cases() as case:
+        for path in ("/auth/refresh", "/auth/logout"):
+            for cookies, sender in (("all", browser), ("refresh", without_access)):
+                with case(path, cookies):
+                    for token in (attacker.csrf_token, browser.csrf_token):
+                        assert_problem(sender.post(path, headers={"X-CSRF-Token": token}), 403, "csrf_failed")
 
-    assert session_of(house, person) == before
+                    assert session_of(house, person) == before
     assert {event.details["reason"] for event in house.events("auth.csrf.refused", subject=person)} == {"csrf_failed"}
 
 
-@pytest.mark.parametrize("missing", ["cookie", "header", "both"])
-@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
-def test_cookie_and_header_are_both_needed(house, browser, path, missing):
-    if missing != "header":
-        browser.forget(CSRF)
+def test_cookie_and_header_are_both_needed(house, browser):
+    with Cases() as case:
+        for missing in ("cookie", "header", "both"):
+            for path in ("/auth/refresh", "/auth/logout"):
+                with case(missing, path):
+                    sender = browser.twin()
+                    if missing != "header":
+                        sender.forget(CSRF)
 
-    assert_problem(browser.post(path, with_csrf=missing == "cookie"), 403, "csrf_failed")
+                    assert_problem(sender.post(path, with_csrf=missing == "cookie"), 403, "csrf_failed")
 
 
 def test_the_token_of_another_session_of_the_same_person_is_refused(house, person, browser):
@@ -183,35 +196,41 @@ def test_strangers_without_a_good_cookie_cannot_fill_the_trail(house):
     assert len(house.events("auth.csrf.refused")) == before
 
 
-@pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout", "/auth/logout-all"])
-def test_another_site_cannot_even_clear_cookies_that_are_dead(house, browser, path):
+def test_another_site_cannot_even_clear_cookies_that_are_dead(house, browser):
     thief = browser.twin()
     browser.post("/auth/logout")
 
-    answer = thief.post(path, headers=EVIL)
+    with Cases() as case:
+        for path in ("/auth/refresh", "/auth/logout", "/auth/logout-all"):
+            with case(path):
+                answer = thief.post(path, headers=EVIL)
 
-    assert answer.status_code in {401, 403}
-    assert cookies_of(answer) == {}
+                assert answer.status_code in {401, 403}
+                assert cookies_of(answer) == {}
 
 
-@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
-@pytest.mark.parametrize("kind", ["json", "data"])
-def test_another_site_cannot_sign_a_victim_in_as_the_attacker(house, stranger, kind):
+def test_another_site_cannot_sign_a_victim_in_as_the_attacker(house):
     attacker = house.register()
     body = {"username": attacker.username, "password": attacker.password, "delivery": "cookie"}
 
-    answer = house.client().post(LOGIN, base_url=SITE, headers=stranger, **{kind: body})
+    with Cases() as case:
+        for name, stranger in STRANGERS.items():
+            for kind in ("json", "data"):
+                with case(name, kind):
+                    answer = house.client().post(LOGIN, base_url=SITE, headers=stranger, **{kind: body})
 
-    assert_problem(answer, 403, "cross_site_request")
-    assert cookies_of(answer) == {}
-    assert house.events("auth.login.succeeded", subject=attacker) == []
+                    assert_problem(answer, 403, "cross_site_request")
+                    assert cookies_of(answer) == {}
+                    assert house.events("auth.login.succeeded", subject=attacker) == []
 
 
-@pytest.mark.parametrize("friend", FRIENDS.values(), ids=FRIENDS)
-def test_our_own_page_signs_somebody_in(house, person, friend):
+def test_our_own_page_signs_somebody_in(house, person):
     body = {"username": person.username, "password": person.password, "delivery": "cookie"}
 
-    assert house.client().post(LOGIN, base_url=SITE, headers=friend, json=body).status_code == 200
+    with Cases() as case:
+        for name, friend in FRIENDS.items():
+            with case(name):
+                assert house.client().post(LOGIN, base_url=SITE, headers=friend, json=body).status_code == 200
 
 
 def test_tokens_in_the_body_may_be_had_from_anywhere(house, person):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from journeys.answers import as_seen, assert_problem
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.requests import Client
 from secureapi.users.service import Profiles
 from support.letters import Letters
@@ -252,11 +252,11 @@ def test_ten_accounts_that_want_one_address_send_it_five_messages(make_home, let
 def test_a_link_of_a_disabled_account_does_not_come_back_to_life(home, letters):
     person = somebody(home, letters)
     token, _ = wanted(home, letters, person, elsewhere())
-    home.service(Credentials).disable(user_id=person.id, client=TERMINAL)
+    home.service(Administration).disable(user_id=person.id, caller=None, client=TERMINAL)
 
     assert_problem(post(home, CONFIRM, token=token), 400, "invalid_link")
 
-    home.service(Credentials).enable(user_id=person.id, client=TERMINAL)
+    home.service(Administration).enable(user_id=person.id, caller=None, client=TERMINAL)
     assert_problem(post(home, CONFIRM, token=token), 400, "invalid_link")
 
 

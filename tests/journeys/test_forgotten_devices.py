@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from journeys.knocking import attempt, device_of, forget_notes, lock, notes
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration, Credentials
 from secureapi.core.requests import Client
 from support.browser import API, cookies_of
 
@@ -29,14 +29,14 @@ def test_a_device_is_not_known_any_more_once_its_owner_or_an_administrator_had_d
     device = device_of(own, person, elsewhere=home)
     tokens = own.sign_in(person)
     clock.advance(TICK)
-    credentials = own.service(Credentials)
+    administration = own.service(Administration)
     password = person.password
     match what:
         case "disabled":
-            credentials.disable(user_id=person.id, client=ADMIN)
-            credentials.enable(user_id=person.id, client=ADMIN)
+            administration.disable(user_id=person.id, caller=None, client=ADMIN)
+            administration.enable(user_id=person.id, caller=None, client=ADMIN)
         case "another password":
-            credentials.set_password(user_id=person.id, new_password=NEW, client=ADMIN)
+            own.service(Credentials).set_password(user_id=person.id, new_password=NEW, client=ADMIN)
             password = NEW
         case "own new password":
             body = {"current_password": password, "new_password": NEW}
@@ -49,7 +49,7 @@ def test_a_device_is_not_known_any_more_once_its_owner_or_an_administrator_had_d
 
     assert attempt(own, person, password, device=device, elsewhere=from_elsewhere()).status_code == 401
     assert attempt(own, person, password, elsewhere=home).status_code == 401, "nor is its address"
-    credentials.unlock(user_id=person.id, client=ADMIN)
+    administration.unlock(user_id=person.id, caller=None, client=ADMIN)
     renewed = attempt(own, person, password, device=device, elsewhere=from_elsewhere()).json["device_token"]
     lock(own, person, from_elsewhere)
     assert attempt(own, person, password, device=renewed, elsewhere=from_elsewhere()).status_code == 200

@@ -313,7 +313,8 @@ def test_one_that_was_given_up_and_was_only_slow_does_not_overwrite_its_successo
     def be_slow():
         workshop.before = lambda: None
         clock.advance(GIVEN_UP_AFTER)
-        successors.append(order(house, person))
+        # In a thread of its own, as requests are.
+        successors.extend(together([lambda: order(house, person)]))
 
     workshop.before = be_slow
     slow = order(house, person)

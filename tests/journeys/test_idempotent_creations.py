@@ -94,7 +94,8 @@ def test_a_program_and_its_owner_do_not_share_keys(house):
     administrator = house.administrator()
     of_the_new_account = ["self:read", "self:write", "content:read", "content:write"]
     program = make_key(administrator, scopes=["users:read", "users:write", "admin:write", *of_the_new_account])
-    ours, theirs = account(word()), account(word())
+    ours, name = account(word()), word()
+    theirs = {"username": name, "email": f"{name}@example.com", "invite": "mail"}
 
     answers = create(administrator, "/users", ours), create(administrator, "/users", theirs, headers=program.headers)
 

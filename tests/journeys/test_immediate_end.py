@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from secureapi.auth.service import Clients, Credentials
+from secureapi.auth.service import Administration, Clients, Credentials
 from secureapi.core.requests import Client
 from support.house import Tokens
 from support.races import Crowd, change_role
@@ -70,12 +70,8 @@ def by_a_password_that_an_administrator_sets(live):
 
 def by_disabling(live):
     person = live.house.register()
-    disable = live.house.service(Credentials).disable
-    return Victim(person.tokens, lambda: expect_true(disable(user_id=person.id, client=TERMINAL)))
-
-
-def expect_true(value):
-    assert value is True
+    disable = live.house.service(Administration).disable
+    return Victim(person.tokens, lambda: disable(user_id=person.id, caller=None, client=TERMINAL))
 
 
 def by_a_change_of_role(live):

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from journeys.answers import as_seen, assert_headers
 from secureapi.auth.keys import KeyRing
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
 from secureapi.users.models import Status
@@ -167,7 +167,7 @@ def test_everything_doubtful_gets_one_and_the_same_answer(house, shop):
         "bearer": f"Bearer {good}",
     }
     assert all(shop.introspect(one).json["active"] for one in tokens.values() if one in {disabled.tokens.access, promoted.tokens.access})
-    house.service(Credentials).disable(user_id=disabled.id, client=TERMINAL)
+    house.service(Administration).disable(user_id=disabled.id, caller=None, client=TERMINAL)
     change_role(house, promoted, "moderator")
     house.client().post(f"{API}/auth/logout", headers=ended.headers)
     assert refresh(house, used.tokens.refresh).status_code == 200

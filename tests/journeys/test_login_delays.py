@@ -4,7 +4,7 @@ import pytest
 
 from journeys.answers import assert_problem
 from journeys.knocking import MOST, attempt, device_of, lock
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
 from secureapi.security.delays import Delays
@@ -28,7 +28,7 @@ def test_the_third_wrong_password_in_a_row_waits_and_each_further_one_twice_as_l
         assert slept == [0.5, 1.0, 2.0], "a locked lane waits no more"
         slept.clear()
 
-    house.service(Credentials).unlock(user_id=person.id, client=ADMIN)
+    house.service(Administration).unlock(user_id=person.id, caller=None, client=ADMIN)
     for _ in range(20):
         assert attempt(house, person, elsewhere=from_elsewhere()).status_code == 200
     assert slept == [], "whoever is always right never waits"
@@ -64,7 +64,7 @@ def test_a_prober_with_a_clock_does_not_learn_that_two_names_are_of_one_account(
 
     def happen(name):
         if meanwhile == "unlocked":
-            house.service(Credentials).unlock(user_id=person.id, client=ADMIN)
+            house.service(Administration).unlock(user_id=person.id, caller=None, client=ADMIN)
         elif meanwhile == "the owner came as a stranger":
             assert attempt(house, person, name=name, elsewhere=from_elsewhere()).status_code == 200
         elif meanwhile == "the owner came with his device":

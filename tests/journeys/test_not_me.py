@@ -27,7 +27,7 @@ from journeys.recovering import (
     stored,
     token_in,
 )
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.database import Database
 from secureapi.core.delivery import Delivery
 from secureapi.core.outbox import Outbox
@@ -79,7 +79,7 @@ def test_the_owner_lifts_a_lock_by_mail(home, letters, from_elsewhere):
 def test_a_disabled_account_is_not_unlocked(home, letters):
     owner = somebody(home, letters)
     token = token_in(notice(home, letters, owner, "notice.locked"), "unlock")
-    home.service(Credentials).disable(user_id=owner.id, client=TERMINAL)
+    home.service(Administration).disable(user_id=owner.id, caller=None, client=TERMINAL)
 
     assert_problem(post(home, UNLOCK, token=token), 400, "invalid_link")
 
@@ -138,7 +138,7 @@ def test_twenty_who_disown_at_once_are_one(home, letters):
 def test_a_disabled_account_ends_and_gets_no_message(home, letters):
     owner = somebody(home, letters)
     token = token_in(notice(home, letters, owner), "not-me")
-    home.service(Credentials).disable(user_id=owner.id, client=TERMINAL)
+    home.service(Administration).disable(user_id=owner.id, caller=None, client=TERMINAL)
 
     assert post(home, NOT_ME, token=token).status_code == 200
 

@@ -29,6 +29,9 @@ GET    /.well-known/security.txt                 404       404       404       4
 GET    /account/assets/{name}                    in        in        in        in        in        -         in        in        in
 GET    /account/{name}                           in        in        in        in        in        -         in        in        in
 GET    /admin/authz/explain                      401       403       403       403       in        -         403       401       401
+GET    /admin/config                             401       403       403       403       in        -         403       401       401
+POST   /admin/config                             401       403       403       403       in        -         403       401       401
+GET    /admin/config/versions                    401       403       403       403       in        -         403       401       401
 GET    /admin/roles                              401       403       403       403       in        -         403       401       401
 POST   /admin/roles                              401       403       403       403       in        -         403       401       401
 DELETE /admin/roles/{name}                       401       403       403       403       in        -         403       401       401
@@ -44,6 +47,7 @@ POST   /auth/email/confirm                       in        in        in        i
 POST   /auth/email/resend                        in        in        in        in        in        -         in        in        in
 POST   /auth/email/verify                        in        in        in        in        in        -         in        in        in
 POST   /auth/introspect                          401       401       401       401       401       -         in        401       401
+POST   /auth/invitation/accept                   in        in        in        in        in        -         in        in        in
 POST   /auth/login                               in        in        in        in        in        -         in        in        in
 POST   /auth/logout                              401       in        in        in        in        -         403       401       401
 POST   /auth/logout-all                          401       in        in        in        in        -         403       401       401
@@ -70,15 +74,17 @@ GET    /security/events                          401       403       403       4
 GET    /security/health                          401       in        in        in        in        -         403       401       401
 GET    /users                                    401       403       403       in        in        -         in        401       401
 POST   /users                                    401       403       403       403       in        -         403       401       401
+POST   /users/import                             401       403       403       403       in        -         403       401       401
 GET    /users/me                                 401       in        in        in        in        -         in        401       401
 PATCH  /users/me                                 401       403       in        in        in        -         403       401       401
 PUT    /users/me                                 401       403       in        in        in        -         403       401       401
 POST   /users/me/change-password                 401       in        in        in        in        -         403       401       401
 DELETE /users/{user_id}                          401       403       403       403       in        403       403       401       401
-GET    /users/{user_id}                          401       404       404       in        in        in        403       401       401
+GET    /users/{user_id}                          401       404       404       in        in        in        in        401       401
 PATCH  /users/{user_id}                          401       403       403       in        in        403       403       401       401
 POST   /users/{user_id}/disable                  401       403       403       403       in        403       403       401       401
 POST   /users/{user_id}/enable                   401       403       403       403       in        403       403       401       401
+POST   /users/{user_id}/invite                   401       403       403       403       in        403       403       401       401
 POST   /users/{user_id}/lock                     401       403       403       403       in        403       403       401       401
 POST   /users/{user_id}/require-password-change  401       403       403       403       in        403       403       401       401
 DELETE /users/{user_id}/sessions                 401       403       403       403       in        403       403       401       401

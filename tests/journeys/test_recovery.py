@@ -29,7 +29,7 @@ from journeys.recovering import (
     somebody,
     token_in,
 )
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration, Credentials
 from secureapi.security.errors import HashingBusy
 from secureapi.security.passwords import PasswordHasher
 from support.letters import Letters
@@ -209,13 +209,13 @@ def of_a_password_that_was_changed_since(house, person, letters):
 
 def of_a_disabled_account(house, person, letters):
     token = asked(house, letters, person)
-    house.service(Credentials).disable(user_id=person.id, client=TERMINAL)
+    house.service(Administration).disable(user_id=person.id, caller=None, client=TERMINAL)
     return token
 
 
 def of_an_account_that_was_enabled_again(house, person, letters):
     token = of_a_disabled_account(house, person, letters)
-    house.service(Credentials).enable(user_id=person.id, client=TERMINAL)
+    house.service(Administration).enable(user_id=person.id, caller=None, client=TERMINAL)
     return token
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from journeys.answers import as_seen, assert_problem, faults
 from journeys.recovering import API, FORGOT, ME, PUBLIC, RESEND, TERMINAL, fresh, post, reset, rows_of, somebody, token_in
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.database import Database
 from secureapi.core.delivery import Delivery
 from secureapi.core.outbox import Outbox
@@ -41,7 +41,7 @@ def home(make_home):
 def four(home, letters):
     """Addresses with an account that is in use, confirmed, disabled; and one that nobody has. All of the same length."""
     plain, confirmed, disabled = (home.register(), home.person(), home.register())
-    home.service(Credentials).disable(user_id=disabled.id, client=TERMINAL)
+    home.service(Administration).disable(user_id=disabled.id, caller=None, client=TERMINAL)
     letters.deliver(home)
     return [plain.email, confirmed.email, disabled.email, f"user-{secrets.token_hex(6)}@example.com"]
 

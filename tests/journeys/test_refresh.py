@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from journeys.answers import assert_headers, assert_problem
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.requests import Client
 from secureapi.settings import Settings
 
@@ -234,10 +234,10 @@ def test_a_session_ends_after_a_month_however_often_it_is_refreshed(own, clock):
 def test_a_disabled_user_cannot_refresh_and_an_enabled_one_gets_no_old_session_back(house):
     person = house.register()
     assert person.tokens
-    house.service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
+    house.service(Administration).disable(user_id=person.id, caller=None, client=Client.of_command_line())
 
     assert_problem(refreshed(house, person.tokens.refresh), 401, "invalid_refresh_token")
-    house.service(Credentials).enable(user_id=person.id, client=Client.of_command_line())
+    house.service(Administration).enable(user_id=person.id, caller=None, client=Client.of_command_line())
     assert_problem(refreshed(house, person.tokens.refresh), 401, "invalid_refresh_token")
     assert not is_let_in(house, person.tokens.access)
     assert house.sign_in(person).access

@@ -9,7 +9,7 @@ import pytest
 
 from secureapi.auth.models import UserSession
 from secureapi.auth.refresh_tokens import RefreshTokens
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.database import Database
 from secureapi.core.identifiers import new_id
 from secureapi.core.requests import Client
@@ -184,7 +184,7 @@ def sign_out_everywhere(live, _person, other):
 
 
 def disable(live, person, _other):
-    live.house.service(Credentials).disable(user_id=person.id, client=TERMINAL)
+    live.house.service(Administration).disable(user_id=person.id, caller=None, client=TERMINAL)
 
 
 def change_password(live, person, other):

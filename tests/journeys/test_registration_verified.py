@@ -14,7 +14,7 @@ from sqlalchemy import event, select
 
 from journeys.answers import as_seen, assert_headers, assert_problem, body_of, status_of
 from secureapi.auth.recipients import Recipients
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.database import Database, table_of
 from secureapi.core.outbox import Outbox, OutboxMessage
 from secureapi.core.requests import Client
@@ -185,7 +185,7 @@ class Statements:
 
 def test_a_prober_sees_no_difference_between_addresses_in_answers_or_in_the_work_done(strict, letters, from_elsewhere):
     owner, disabled = strict.person(), strict.person()
-    strict.service(Credentials).disable(user_id=disabled.id, client=Client.of_command_line())
+    strict.service(Administration).disable(user_id=disabled.id, caller=None, client=Client.of_command_line())
     unverified = strict.person()
     strict.execute("UPDATE users SET email_verified_at = NULL WHERE username = :name", name=unverified.username)
     waiting = ask(strict)

@@ -7,7 +7,7 @@ import pytest
 
 from journeys.answers import assert_headers, assert_problem
 from secureapi.auth.keys import KeyRing
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.requests import Client
 from support.races import change_role, together
 from support.services_of_others import REVOKE, add_service, assert_oauth_problem
@@ -113,7 +113,7 @@ def test_the_token_of_somebody_whose_role_changed_or_who_is_disabled_can_still_b
     sid = jwt.decode(promoted.tokens.access, options={"verify_signature": False})["sid"]
     assert disabled.tokens
     change_role(house, promoted, "moderator")
-    house.service(Credentials).disable(user_id=disabled.id, client=Client.of_command_line())
+    house.service(Administration).disable(user_id=disabled.id, caller=None, client=Client.of_command_line())
 
     assert_revoked(shop.revoke(promoted.tokens.access))
     assert_revoked(shop.revoke(disabled.tokens.access))

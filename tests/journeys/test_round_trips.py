@@ -27,7 +27,7 @@ def probe():
 class Statements:
     """Every statement that goes to the driver, on whichever engine and by whichever way, with its values in place.
 
-    All but the look at the keys, which one request every few seconds pays for all.
+    All but the looks at keys and changed settings, which one request every few seconds pays for all.
     """
 
     def __init__(self, house):
@@ -52,7 +52,7 @@ class Statements:
         elif statement.startswith("EXECUTE "):
             name, values = statement.removeprefix("EXECUTE ").split(" ", 1)
             self.asked.append(_with(self._kept[name], values))
-        elif " signing_keys" not in statement:
+        elif " signing_keys" not in statement and " settings_versions" not in statement:
             self.asked.append(statement)
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from journeys.answers import assert_headers, assert_problem
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration, Credentials
 from secureapi.core.requests import Client
 from secureapi.security.passwords import PasswordHasher
 from support.browser import ACCESS, SetCookie, browser_of, cookies_of
@@ -201,7 +201,7 @@ def test_what_happened_while_the_password_was_looked_at_counts(own, late, clock,
     admin = Client.of_command_line()
     happens = {
         "signed out": lambda: own.client().post(f"{API}/auth/logout", headers=late.headers),
-        "disabled": lambda: own.service(Credentials).disable(user_id=late.id, client=admin),
+        "disabled": lambda: own.service(Administration).disable(user_id=late.id, caller=None, client=admin),
         "disabled in the database": lambda: own.execute("UPDATE users SET status = 'disabled'"),
         "another password": lambda: own.service(Credentials).set_password(user_id=late.id, new_password=NEW, client=admin),
         "a week": lambda: clock.advance(timedelta(days=7)),

@@ -6,7 +6,7 @@ import pytest
 
 from journeys.answers import assert_problem
 from secureapi.auth.callers import Callers
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration, Credentials
 from secureapi.core.identifiers import new_id
 from secureapi.core.requests import Client
 from secureapi.security.passwords import PasswordHasher
@@ -69,7 +69,7 @@ def ways_out(house, person):
         assert house.client().open(API + path, method=method, headers=headers).status_code == status
 
     return {
-        "disabled": lambda: house.service(Credentials).disable(user_id=person.id, client=TERMINAL),
+        "disabled": lambda: house.service(Administration).disable(user_id=person.id, caller=None, client=TERMINAL),
         "disabled, with his sessions left": lambda: house.execute(
             "UPDATE users SET status = 'disabled' WHERE username = :name", name=person.username
         ),
@@ -107,7 +107,7 @@ def test_a_thief_who_is_thrown_out_while_his_new_password_is_hashed_has_not_chan
     assert (event.outcome, event.details) == ("failure", {"reason": "changed_meanwhile"})
     if way.startswith("disabled"):
         assert log_in(house, person).status_code == 401
-        house.service(Credentials).enable(user_id=person.id, client=TERMINAL)
+        house.service(Administration).enable(user_id=person.id, caller=None, client=TERMINAL)
     assert log_in(house, person, NEW).status_code == 401
     assert log_in(house, person, "Quite-Other-Trees-7!" if way == "another password" else person.password).status_code == 200
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from journeys.knocking import MOST, attempt, device_of, lock, notes
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration, Credentials
 from secureapi.core.requests import Client
 from support.browser import API
 from support.letters import Letters
@@ -39,7 +39,7 @@ def test_the_owner_is_told_of_a_new_device_but_not_of_the_first_one(own, clock, 
 
 def test_the_owner_is_told_of_a_lock_and_nobody_is_of_one_without_an_account(own, from_elsewhere):
     person, gone = own.register(), own.register()
-    own.service(Credentials).disable(user_id=gone.id, client=ADMIN)
+    own.service(Administration).disable(user_id=gone.id, caller=None, client=ADMIN)
     for _ in range(MOST):
         attempt(own, person, "wrong", elsewhere=(last := from_elsewhere()))
         attempt(own, gone, "wrong", elsewhere=from_elsewhere())
@@ -80,7 +80,7 @@ def test_each_message_says_what_happened_and_how_to_end_it(make_house, engine, c
             attempt(house, person, "wrong", **options)
         assert words in told()[1]
 
-    house.service(Credentials).unlock(user_id=person.id, client=ADMIN)
+    house.service(Administration).unlock(user_id=person.id, caller=None, client=ADMIN)
     attempt(house, person, elsewhere=from_elsewhere(), **{"User-Agent": "curl/8.5.0"})
     subject, text, links = told()
     assert ("new sign-in" in subject, "curl 8.5" in text, links) == (True, True, ["not-me"])
@@ -110,7 +110,7 @@ def test_a_flooder_who_locks_the_account_again_and_again_does_not_flood_its_owne
 
     for _ in range(4):
         lock(house, person, from_elsewhere)
-        house.service(Credentials).unlock(user_id=person.id, client=ADMIN)
+        house.service(Administration).unlock(user_id=person.id, caller=None, client=ADMIN)
 
     assert len(letters.deliver(house)) == 2
     assert len(house.events("security.account.locked", subject=person)) == 4

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from journeys.answers import assert_problem
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration, Credentials
 from secureapi.core.requests import Client
 from secureapi.security.events import catalogue
 from secureapi.security.trail import Trail
@@ -135,14 +135,14 @@ def test_every_action_leaves_its_event_the_refused_ones_too(make_house, engine):
 
 def test_what_an_administrator_does_to_an_account_leaves_its_event(make_house, engine):
     house = make_house(engine)
-    person, credentials, terminal = house.register(), house.service(Credentials), Client.of_command_line()
+    person, administration, terminal = house.register(), house.service(Administration), Client.of_command_line()
     for _ in range(5):
         do(house, "POST", "/auth/login", username=person.username, password="wrong")
 
-    credentials.unlock(user_id=person.id, client=terminal)
-    credentials.disable(user_id=person.id, client=terminal)
-    credentials.enable(user_id=person.id, client=terminal)
-    credentials.set_password(user_id=person.id, new_password="Set-Trees-77!", client=terminal)
+    administration.unlock(user_id=person.id, caller=None, client=terminal)
+    administration.disable(user_id=person.id, caller=None, client=terminal)
+    administration.enable(user_id=person.id, caller=None, client=terminal)
+    house.service(Credentials).set_password(user_id=person.id, new_password="Set-Trees-77!", client=terminal)
 
     done = [event.type for event in house.events(subject=person) if event.request_id == terminal.request_id]
     assert done == ["security.account.unlocked", "users.disabled", "users.enabled", "auth.password.set"]

@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from secureapi.auth.models import UserSession
 from secureapi.auth.refresh_tokens import RefreshTokens
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.database import Database, table_of
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
@@ -169,14 +169,14 @@ class Families(RuleBasedStateMachine):
             change_role(self.house, self.person, what)
             self.role = what
             return
-        self.house.service(Credentials).disable(user_id=self.person.id, client=TERMINAL)
+        self.house.service(Administration).disable(user_id=self.person.id, caller=None, client=TERMINAL)
         self.is_active = False
         self.end_all()
 
     @precondition(lambda self: not self.is_active)
     @rule()
     def enable(self):
-        self.house.service(Credentials).enable(user_id=self.person.id, client=TERMINAL)
+        self.house.service(Administration).enable(user_id=self.person.id, caller=None, client=TERMINAL)
         self.is_active = True
 
     @rule(span=st.sampled_from(SPANS))

@@ -19,9 +19,11 @@ from secureapi.security.models import AuditEvent
 from secureapi.security.permissions import Role
 from secureapi.settings import Settings
 from secureapi.users.service import Registration
+from support.building import share_common_work
 
 T = TypeVar("T")
 _numbers = itertools.count()
+share_common_work()
 
 
 @dataclass(frozen=True, slots=True)

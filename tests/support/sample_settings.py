@@ -55,6 +55,7 @@ def _usual() -> dict[str, Any]:
         "recovery_rate_limit": GENEROUS,
         "refresh_rate_limit": GENEROUS,
         "password_check_rate_limit": GENEROUS,
+        "user_import_rate_limit": GENEROUS,
         "log_level": "WARNING",
         "slow_request_ms": 60_000,
     }

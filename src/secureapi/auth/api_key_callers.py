@@ -8,6 +8,7 @@ for himself; a value that was made up takes the same query and the same comparis
 """
 
 import hmac
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -20,7 +21,8 @@ from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
-from secureapi.security.limits import GENERAL, Limits, Spent, note
+from secureapi.security.limits import GENERAL, Limits, Spent
+from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
 from secureapi.settings.values import Rate
 from secureapi.users.custom_roles import permissions_now
@@ -34,6 +36,19 @@ _KEPT_DAYS = 400
 """So long it is known how often a key was used, and from where: a year, and time to ask."""
 _QUIET = timedelta(minutes=1)
 """So long a key leaves no second event about being refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """A key that is good now."""
+
+    id: str
+    user_id: str
+    username: str
+    permissions: frozenset[Permission]
+    """What it may do at this moment."""
+    until: datetime
+    """When the value is over, as far as that is known."""
 
 
 class ApiKeyCallers:
@@ -53,31 +68,51 @@ class ApiKeyCallers:
 
         Raises `TokenRefused`, and `RateLimited` when the key's limit or its quota for today is used up.
         """
-        if not is_well_formed(text):
-            raise TokenRefused
-        row = self._database.run(PRESENTED_KEY, hint=hint_of(text))
-        is_right = hmac.compare_digest(self._values.hash(text), row.value_hash if row else _NO_HASH)
-        if row is None or not is_right:
+        row = self._presented(text)
+        if row is None:
             raise TokenRefused
         now = self._clock.now()
-        reason = _wrong_with(row, client, now)
+        reason = _wrong_with(row, client.address, now)
         if reason:
             self._remember(row, reason, client, now)
             raise TokenRefused
         rate = Rate(row.requests_per_minute, 60) if row.requests_per_minute else None
-        self._limits.spend(GENERAL, f"key:{row.key_id}", rate=rate)
+        self._limits.spend(GENERAL, f"key:{row.key_id}", rate=rate, figure="api_key")
         self._spend_quota(row, client, now)
-        scopes = frozenset(row.scopes.split())
         return Identity(
             user_id=row.user_id,
             session_id="",
             role=row.role,
-            permissions=frozenset(held for held in permissions_now(self._database, row.role) if held in scopes),
+            permissions=self._permissions(row),
             token_id="",
             authenticated_at=0,
             methods=(),
             key_id=row.key_id,
         )
+
+    def look(self, text: str, *, address: str) -> KnownKey | None:
+        """What a value opens at this moment for somebody at this address, for whoever is asked about it; None where it opens nothing.
+
+        It is not used by that: nothing is counted, and no event is left.
+        """
+        row = self._presented(text)
+        if row is None or _wrong_with(row, address, self._clock.now()):
+            return None
+        until = min(row.expires_at, row.good_until or row.expires_at)
+        return KnownKey(row.key_id, row.user_id, row.username, self._permissions(row), until)
+
+    def _presented(self, text: str) -> Any | None:
+        """What is known of a value, if it is one of ours."""
+        if not is_well_formed(text):
+            return None
+        row = self._database.run(PRESENTED_KEY, hint=hint_of(text))
+        is_right = hmac.compare_digest(self._values.hash(text), row.value_hash if row else _NO_HASH)
+        return row if is_right else None
+
+    def _permissions(self, row: Any) -> frozenset[Permission]:
+        """The scopes of a key, as far as its owner has them now."""
+        scopes = frozenset(row.scopes.split())
+        return frozenset(held for held in permissions_now(self._database, row.role) if held in scopes)
 
     def _spend_quota(self, row: Any, client: Client, now: datetime) -> None:
         """Count the request for today, which is the usage log too. What the limit or the quota refuses is not in it."""
@@ -90,7 +125,7 @@ class ApiKeyCallers:
         if counted is None:
             midnight = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
             rate = Rate(row.daily_quota or _UNBOUNDED, _DAY_SECONDS)
-            note(Spent("daily_quota", rate, 0, (midnight - now).total_seconds(), is_exceeded=True))
+            self._limits.note(Spent("daily_quota", rate, 0, (midnight - now).total_seconds(), is_exceeded=True))
         elif counted.requests == 1:
             # Once a day and key: so nobody has to come by and sweep.
             self._database.run(FORGET_USAGE, key_id=row.key_id, before=values["day"] - timedelta(days=_KEPT_DAYS))
@@ -104,7 +139,7 @@ class ApiKeyCallers:
                 )
 
 
-def _wrong_with(row: Any, client: Client, now: datetime) -> str:
+def _wrong_with(row: Any, address: str, now: datetime) -> str:
     """Why the right value opens nothing; empty where it does."""
     if row.revoked_at is not None:
         return "revoked"
@@ -112,9 +147,10 @@ def _wrong_with(row: Any, client: Client, now: datetime) -> str:
         return "expired"
     if row.good_until is not None and row.good_until <= now:
         return "replaced"
-    if row.status != Status.ACTIVE:
+    # As `User.is_active_at`: a key is not revoked while its owner is locked, and opens again when that is over.
+    if row.status != Status.ACTIVE and (row.locked_until is None or row.locked_until > now):
         return "disabled"
-    return "" if _is_within(row.networks, client.address) else "network"
+    return "" if _is_within(row.networks, address) else "network"
 
 
 def _is_within(networks: str, address: str) -> bool:

@@ -12,7 +12,7 @@ from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.redis import RedisAway
 from secureapi.security.identity import Identity
-from secureapi.security.limits import GENERAL, Limits, Spent, note
+from secureapi.security.limits import GENERAL, Limits, Spent
 from secureapi.users.custom_roles import permissions_now
 from secureapi.users.models import Status
 
@@ -82,7 +82,7 @@ class Callers:
         return role
 
     def _note(self, budget: Budget) -> None:
-        note(Spent(GENERAL, self._limits.rates[GENERAL], budget.remaining, budget.resets_in, is_exceeded=budget.is_exceeded))
+        self._limits.note(Spent(GENERAL, self._limits.rate(GENERAL), budget.remaining, budget.resets_in, is_exceeded=budget.is_exceeded))
 
     def _identity(self, claims: Claims, role: str) -> Identity:
         """The identity, unless the role was changed after the token was issued: what it says would then be wrong."""

@@ -164,3 +164,10 @@ class ClientExists(Conflict):
 
     code = "client_exists"
     detail = "There is a client with this id already."
+
+
+class SettingsChangedMeanwhile(Conflict):
+    """Somebody else has made another version of the settings since the caller has looked."""
+
+    code = "settings_changed_meanwhile"
+    detail = "The settings were changed by somebody else since you have looked. Look again."

@@ -61,6 +61,9 @@ LINK_REFUSED = declare(
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
 )
+INVITATION_ACCEPTED = declare(
+    "auth.invitation.accepted", "Somebody who was invited followed the link and chose a password: the account is in use from now on."
+)
 DISOWNED = declare(
     "auth.account.disowned",
     'The owner of an account said "this was not me": all sessions ended, and the password opens nothing until there is another one. '
@@ -126,13 +129,14 @@ API_KEY_REVOKED = declare(
 )
 API_KEY_LEAKED = declare(
     "auth.api_key.leaked",
-    "A value of an API key was found where it should not be, and the key was revoked. `was_living` says whether it was still good.",
+    "A value of an API key was found where it should not be, and the key was revoked. `was_living` says whether it was still good, "
+    "`client_id` which service has brought it.",
     severity=Severity.CRITICAL,
 )
 API_KEY_REFUSED = declare(
     "auth.api_key.refused",
     "The right value of an API key was refused: `reason` is revoked, expired, replaced (the overlap after a rotation is over), disabled "
-    "(its owner is) or network. At most one a minute and key.",
+    "(its owner is, or is locked) or network. At most one a minute and key.",
     severity=Severity.WARNING,
     outcome=Outcome.DENIED,
 )
@@ -154,5 +158,11 @@ MAIL_DROPPED = declare(
     "A message was removed without being delivered: `reason` is no_account, or command.",
     severity=Severity.WARNING,
     outcome=Outcome.FAILURE,
+)
+SETTINGS_CHANGED = declare(
+    "settings.changed",
+    "Settings were changed while the server runs: `changes` has the name of each with its text before and after, null where the "
+    "environment decides; `version` is the new one, `restored` the older one that is in force again, where that was asked for.",
+    severity=Severity.WARNING,
 )
 MAIL_WITHHELD = _MAIL_WITHHELD

@@ -19,6 +19,7 @@ own: whoever has stolen a token can use up that one, and its owner signs in anew
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from secureapi.auth.marks import Marks
@@ -107,20 +108,23 @@ class Sighting:
 class KnownCallers:
     """The copies and the marks."""
 
-    def __init__(self, store: RedisStore, rate: Rate, *, most_held: int) -> None:
+    def __init__(self, store: RedisStore, rate: Callable[[], Rate], *, most_held: int) -> None:
+        """`rate` tells the budget of each session that is in force at this moment."""
         self._store = store
         self._marks = Marks(store, copies_live_seconds=COPY_SECONDS, most_held=most_held)
-        self._window_ms = rate.seconds * 1000
-        self._most = rate.requests
+        self._rate = rate
 
     def look(self, user_id: str, session_id: str) -> Sighting:
         """Count a request and see whether its caller is known. Raises `RedisAway`."""
         keys = (*_keys(user_id, session_id), f"secureapi:{{{user_id}}}:w:{session_id}")
-        accepted, count, wait, copy, mark, epoch, now = self._store.run(_LOOK, keys, (self._window_ms, self._most, _MARK_SECONDS * 1000))
+        rate = self._rate()
+        accepted, count, wait, copy, mark, epoch, now = self._store.run(
+            _LOOK, keys, (rate.seconds * 1000, rate.requests, _MARK_SECONDS * 1000)
+        )
         server = self._store.server
         if mark:
             return Sighting(None, has_ended=True, role=None, epoch="", seen_at=now, server=server)
-        budget = Budget(is_exceeded=not accepted, remaining=max(0, self._most - count), resets_in=max(1, wait) / 1000)
+        budget = Budget(is_exceeded=not accepted, remaining=max(0, rate.requests - count), resets_in=max(1, wait) / 1000)
         role = self._believed(copy.decode(), f"{epoch.decode()}|{server}") if copy and server else None
         return Sighting(budget, has_ended=False, role=role, epoch=epoch.decode(), seen_at=now, server=server)
 

@@ -6,7 +6,7 @@ from secureapi.core.database import Database
 from secureapi.core.mail import Hopeless, Recipient
 from secureapi.core.outbox import Note
 from secureapi.core.secret_values import SecretBox
-from secureapi.users.repository import PERSON_BY_ID
+from secureapi.users.repository import CONTACT_BY_ID
 
 _SEALED = "mail-address"
 
@@ -34,7 +34,7 @@ class Recipients:
 
         Raises `Hopeless` where the note's own cannot be read: somebody has to be told, and operators hear of it.
         """
-        person = self._database.run(PERSON_BY_ID, user_id=note.user_id) if note.user_id else None
+        person = self._database.run(CONTACT_BY_ID, user_id=note.user_id) if note.user_id else None
         sealed = note.details.get("sealed_to")
         if sealed is None:
             return Recipient(person.email, person.username) if person else None

@@ -16,6 +16,7 @@ from secureapi.cli.answers import Answers, answering, json_option
 from secureapi.core.identifiers import is_id
 from secureapi.core.requests import Client
 from secureapi.core.services import service
+from secureapi.core.settings_versions import SettingsWatch
 
 apikey = AppGroup("apikey", help="API keys of an account: list, create, revoke, also one that was found where it should not be.")
 _who = click.argument("who", metavar="ID|USERNAME|EMAIL")
@@ -63,6 +64,7 @@ def create(
     asked = {"expires_in_days": days, "requests_per_minute": per_minute, "daily_quota": daily_quota}
     given = {field: value for field, value in asked.items() if value is not None}
     wanted = ApiKeyRequest().load({"name": name, "scopes": list(scopes), "allowed_networks": list(networks)} | given)
+    service(SettingsWatch).keep_up()
     told = service(ApiKeys).create(**wanted, user_id=person_called(who).id, caller=None, client=Client.of_command_line())
     made = ApiKeyResponse().dump(told.key)
     answers.record({column: _cell(made[column]) for column in ("id", "name", "scopes", "expires_at")} | {"api_key": told.value})

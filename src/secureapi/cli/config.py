@@ -11,6 +11,7 @@ import click
 
 from secureapi.cli.answers import Answers, answering, json_option
 from secureapi.cli.reference import pages
+from secureapi.cli.running_settings import change, changes, restore, stored
 from secureapi.cli.surroundings import Origin, origins, settings_here
 from secureapi.settings import Settings, SettingsRefused
 from secureapi.settings.reference import about_of, spelled
@@ -18,7 +19,11 @@ from secureapi.settings.reference import about_of, spelled
 
 @click.group()
 def config() -> None:
-    """The settings: check them, show them, write the pages about them."""
+    """The settings: check them, show them, change what may change while the server runs, write the pages about them."""
+
+
+for command in (change, changes, restore):
+    config.add_command(command)
 
 
 @config.command("check")
@@ -43,14 +48,23 @@ def check(answers: Answers) -> None:
 @json_option
 @answering
 def show(answers: Answers) -> None:
-    """Every setting, its value, and where that is from. Secrets are only said to be set or not."""
+    """Every setting, its value, and where that is from. Secrets are only said to be set or not.
+
+    What was changed while the server runs is read from the database, where that can be asked.
+    """
     settings = settings_here()
+    kept = stored(settings)
+    if kept is None:
+        click.echo("The database cannot be asked: what was changed while the server runs is not shown.", err=True)
+    changed = {} if kept is None else {name.lower(): f"version {kept.number}" for name in kept.in_force}
+    settings = settings if kept is None else kept.settings
     values = {field.name: _shown(settings, field) for field in dataclasses.fields(Settings)}
+    found = [Origin(o.name, "changed", changed[o.name]) if o.name in changed else o for o in origins()]
     if answers.as_json:
-        shown = {o.name.upper(): {"value": values[o.name], "source": o.source, "read_from": o.spelling} for o in origins()}
+        shown = {o.name.upper(): {"value": values[o.name], "source": o.source, "read_from": o.spelling} for o in found}
         answers.give(shown)
         return
-    answers.table(("setting", "value", "from"), [[o.name.upper(), values[o.name] or "(not set)", _from(o)] for o in origins()])
+    answers.table(("setting", "value", "from"), [[o.name.upper(), values[o.name] or "(not set)", _from(o)] for o in found])
 
 
 @config.command("docs")
@@ -82,6 +96,8 @@ def _shown(settings: Settings, field: dataclasses.Field[Any]) -> str:
 def _from(origin: Origin) -> str:
     if origin.source == "default":
         return "default"
+    if origin.source == "changed":
+        return f"changed, {origin.spelling}"
     is_other = origin.spelling != origin.name.upper()
     return f"{origin.source}, as {origin.spelling}" if is_other else origin.source
 

@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, make_url, text
 from secureapi.auth.keys import KeyRing
 from secureapi.cli.accounts import checked_account
 from secureapi.cli.migrations import UnknownRevision, pending_migrations
+from secureapi.core.clock import SystemClock
 from secureapi.core.database import Database, engine_options
 from secureapi.core.requests import Client
 from secureapi.core.services import service
@@ -126,7 +127,9 @@ def make_signing_key(settings: Settings) -> str:
 def find_administrator() -> Administrator | None:
     """The first active administrator."""
     with service(Database).reading() as connection:
-        found = list_people(connection, page=1, per_page=1, sort="created_at", role=Role.ADMIN.value, status=Status.ACTIVE.value)
+        found = list_people(
+            connection, now=SystemClock().now(), page=1, per_page=1, sort="created_at", role=Role.ADMIN.value, status=Status.ACTIVE.value
+        )
     return next((Administrator(row.username, row.email) for row in found.items), None)
 
 

@@ -50,6 +50,7 @@ _LIMIT_NAMES = {
     "metrics_guess": "`LOGIN_RATE_LIMIT`",
     "password_check": "`PASSWORD_CHECK_RATE_LIMIT`",
     "profile": "`PROFILE_RATE_LIMIT`",
+    "user_import": "`USER_IMPORT_RATE_LIMIT`",
 }
 _ANSWERED_BY_FLASK = frozenset({"HEAD", "OPTIONS"})
 

@@ -24,7 +24,7 @@ from secureapi.security.permissions import Role
 from secureapi.users.errors import RegistrationRefused
 from secureapi.users.models import Status
 from secureapi.users.repository import LOCKED
-from secureapi.users.rules import SORTS
+from secureapi.users.rules import SORTS, STATUSES
 from secureapi.users.schemas import UserResponse
 from secureapi.users.service import Directory
 
@@ -62,7 +62,7 @@ def create(answers: Answers, *, email: str, username: str, role: str, full_name:
 @user.command("list")
 @click.option("-q", "q", help="Beginning of a username or an address.")
 @click.option("--role", help="A built-in role, or one of `flask role list`.")
-@click.option("--status", type=click.Choice([Status.ACTIVE.value, LOCKED, Status.DISABLED.value]))
+@click.option("--status", type=click.Choice(STATUSES))
 @click.option("--sort", type=click.Choice(SORTS), default=SORTS[0], show_default=True)
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--per-page", type=click.IntRange(1, MOST_PER_PAGE), default=50, show_default=True)
@@ -119,14 +119,10 @@ def passwd(answers: Answers, who: str, *, password_stdin: bool, generate: bool) 
 @json_option
 @answering
 def unlock(answers: Answers, who: str) -> None:
-    """Lift the lock of an account, and forget the wrong passwords that were tried on it."""
-    person, client = person_called(who), Client.of_command_line()
-    was_counted = service(Credentials).unlock(user_id=person.id, client=client)
-    if person.status == LOCKED:
-        service(Administration).unlock(user_id=person.id, caller=None, client=client)
-        _report(answers, person.id, f"{person.username} is not locked any more.")
-    else:
-        _report(answers, person.id, f"{person.username} {'may try again' if was_counted else 'had no wrong attempts'}.")
+    """Lift the lock of an account, and forget the wrong passwords that were tried on it. A disabled one stays disabled."""
+    person = person_called(who)
+    service(Administration).unlock(user_id=person.id, caller=None, client=Client.of_command_line())
+    _report(answers, person.id, f"{person.username} is not locked any more, and every wrong password is forgotten.")
 
 
 @user.command("disable")
@@ -136,8 +132,8 @@ def unlock(answers: Answers, who: str) -> None:
 def disable(answers: Answers, who: str) -> None:
     """Let nobody use an account any more, and end its sessions. Not the last administrator's."""
     person = person_called(who)
-    is_new = service(Credentials).disable(user_id=person.id, client=Client.of_command_line())
-    _report(answers, person.id, f"{person.username} {'is' if is_new else 'was already'} disabled.")
+    service(Administration).disable(user_id=person.id, caller=None, client=Client.of_command_line())
+    _report(answers, person.id, f"{person.username} {'was already' if person.status == Status.DISABLED else 'is'} disabled.")
 
 
 @user.command("enable")
@@ -145,10 +141,14 @@ def disable(answers: Answers, who: str) -> None:
 @json_option
 @answering
 def enable(answers: Answers, who: str) -> None:
-    """Let an account be used again. Its old sessions stay ended."""
+    """Let a disabled account be used again. Its old sessions stay ended. A locked one stays locked."""
     person = person_called(who)
-    is_new = service(Credentials).enable(user_id=person.id, client=Client.of_command_line())
-    _report(answers, person.id, f"{person.username} {'is' if is_new else 'was already'} enabled.")
+    after = service(Administration).enable(user_id=person.id, caller=None, client=Client.of_command_line())
+    if after.status == LOCKED:
+        sentence = f"{person.username} is locked, not disabled: flask user unlock"
+    else:
+        sentence = f"{person.username} {'is' if person.status == Status.DISABLED else 'was already'} enabled."
+    _report(answers, person.id, sentence)
 
 
 def _report(answers: Answers, user_id: str, sentence: str) -> None:

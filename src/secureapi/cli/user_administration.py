@@ -1,10 +1,14 @@
 """`flask user invite`, `role`, `lock`, `require-password-change` and `delete`: what becomes of accounts, from the command line."""
 
+from datetime import timedelta
+
 import click
 
+from secureapi.auth.schemas.administration import UserLock
 from secureapi.auth.service import Administration, NewAccounts
 from secureapi.cli.accounts import described, person_called
 from secureapi.cli.answers import Answers, answering, json_option
+from secureapi.core.clock import rfc3339
 from secureapi.core.requests import Client
 from secureapi.core.services import service
 from secureapi.security.permissions import Role
@@ -32,6 +36,17 @@ def invite(answers: Answers, *, email: str, username: str, role: str, full_name:
     answers.record(described(made))
 
 
+@click.command("invite-again")
+@_who
+@json_option
+@answering
+def invite_again(answers: Answers, *, who: str) -> None:
+    """Send the invitation once more to somebody who has not accepted it. The link in the former one is void."""
+    person = person_called(who)
+    service(NewAccounts).invite_again(user_id=person.id, caller=None, client=Client.of_command_line())
+    _report(answers, person.id, f"{person.username} is sent another invitation.")
+
+
 @click.command("role")
 @_who
 @click.argument("role")
@@ -46,13 +61,24 @@ def role(answers: Answers, *, who: str, role: str) -> None:
 
 @click.command("lock")
 @_who
+@click.option("--minutes", type=click.IntRange(1), help="For so long. Without it, until somebody unlocks it.")
+@click.option("--reason", help="Why, for other administrators.")
 @json_option
 @answering
-def lock(answers: Answers, *, who: str) -> None:
+def lock(answers: Answers, *, who: str, minutes: int | None, reason: str | None) -> None:
     """Let nobody use an account until it is unlocked, and end its sessions. Not the last administrator's."""
     person = person_called(who)
-    service(Administration).lock(user_id=person.id, caller=None, client=Client.of_command_line())
-    _report(answers, person.id, f"{person.username} is {person_called(person.id).status}.")
+    said = {"minutes": minutes, "reason": reason}
+    wanted = UserLock().load({name: value for name, value in said.items() if value is not None})
+    after = service(Administration).lock(
+        user_id=person.id,
+        lasting=timedelta(minutes=wanted["minutes"]) if "minutes" in wanted else None,
+        reason=wanted.get("reason"),
+        caller=None,
+        client=Client.of_command_line(),
+    )
+    until = f" until {rfc3339(after.locked_until)}" if after.locked_until else ""
+    _report(answers, person.id, f"{person.username} is {after.status}{until}.")
 
 
 @click.command("require-password-change")
@@ -90,4 +116,4 @@ def _report(answers: Answers, user_id: str, sentence: str) -> None:
         answers.say(sentence)
 
 
-COMMANDS = (invite, role, lock, require_password_change, delete)
+COMMANDS = (invite, invite_again, role, lock, require_password_change, delete)

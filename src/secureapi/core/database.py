@@ -6,7 +6,7 @@ Services ask for `Database.transaction()`, one a use case, `Database.reading()` 
 
 import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -129,6 +129,8 @@ class Database:
         """The same database in autocommit: connections of their own, since switching one over costs as much as a small select."""
         self._sessions = sessionmaker(engine, expire_on_commit=False)
         self._driver: Any = reader.dialect.loaded_dbapi
+        self.before_commit: Callable[[Session], None] = lambda _session: None
+        """Is called with each unit of work that is about to be committed, and may refuse that."""
         self._lost = 0
         """How often a statement that the server was to keep was not there."""
         self.writes_at_once = engine.dialect.name == "postgresql"
@@ -152,6 +154,7 @@ class Database:
             session.info["client"] = client
             with session.begin():
                 yield session
+                self.before_commit(session)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

@@ -81,7 +81,8 @@ class Round:
 class Delivery:
     """Delivers, and does what requests have left behind.
 
-    `post` is None where nobody has said where to: then nothing is claimed, and everything is kept.
+    `post` is None where nobody has said where to: then nothing is claimed, and everything is kept. `keep_up` is called before each claim:
+    settings may have changed.
     """
 
     def __init__(
@@ -95,9 +96,11 @@ class Delivery:
         link_to: LinkTo,
         handlers: Mapping[str, Handler],
         record: Record,
+        keep_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._clock = clock
+        self._keep_up = keep_up
         self._post = post
         self._composer = Composer(settings, link_to)
         self._find_recipient = find_recipient
@@ -140,6 +143,7 @@ class Delivery:
         return done
 
     def _claim(self) -> list[Note]:
+        self._keep_up()
         now = self._clock.now()
         with self._database.reading() as connection:
             if not outbox.has_due(connection, now=now):

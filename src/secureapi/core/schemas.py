@@ -5,6 +5,7 @@ Schemas say what shape an input has. What is allowed is for services to decide.
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar, Self
 
@@ -88,6 +89,8 @@ LINE = rf"[^\t\n\r{_HIDDEN}]*"
 """Text of one line."""
 LINES = rf"[^{_HIDDEN}]*"
 """Text with line breaks and tabs."""
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
+"""RFC 3339 section 5.6. Python reads more than that, and moments without an offset."""
 ANYTHING = r"[^\u0000]*"
 """Whatever can be stored. For secrets, and for what is looked up and never shown."""
 
@@ -189,11 +192,21 @@ class Truth(fields.Boolean):
 
 
 class MomentField(fields.Field[Any]):
-    """An aware moment, sent as RFC 3339 in UTC ending in Z."""
+    """An aware moment, sent as RFC 3339 in UTC ending in Z, and read with whatever offset it has."""
+
+    default_error_messages = _COMMON | {"invalid": Message("type", "A moment with its offset is expected: 2026-11-21T09:30:00Z.")}
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["metadata"] = {"type": "string", "format": "date-time"} | dict(kwargs.get("metadata") or {})
         super().__init__(**kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:  # noqa: ARG002
+        if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+            raise self.make_error("invalid")
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise self.make_error("invalid") from None
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:  # noqa: ARG002
         return None if value is None else rfc3339(value)

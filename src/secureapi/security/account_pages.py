@@ -46,6 +46,15 @@ class _Page:
 
 
 _PAGES = {
+    Purpose.INVITATION.value: _Page(
+        title="Welcome",
+        text="An account was made for you. Choose a password, which nobody else will know, and it is yours.",
+        button="Set the password",
+        done="Your account is ready. Sign in with the username that the message names, or your address, and your password.",
+        endpoint="auth/invitation/accept",
+        form="password",
+        when_refused=(FORGOT_PASSWORD, "Ask for a message with a new link"),
+    ),
     Purpose.VERIFY_EMAIL.value: _Page(
         title="Confirm your address",
         text="Press the button to confirm that you read mail at this address.",

@@ -28,19 +28,20 @@ class DatabaseCounters:
     def __init__(self, *, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._closed: dict[str, datetime] = {}
-        """Which keys are used up, as this process was told, and until when. So a flood from one address is not one on the database."""
+        self._closed: dict[tuple[str, Rate], datetime] = {}
+        """Which keys are used up at which rate, as this process was told, and until when.
+        So a flood from one address is not one on the database."""
 
     def spend(self, limit: Limit, subject: str) -> Spent:
         """Count one request of a subject. Raises `Unavailable` when the database is away too."""
         rate = halved(limit.rate)
         key, now = _key(limit.name, subject), self._clock.now()
-        until = self._closed.get(key)
+        until = self._closed.get((key, rate))
         if until is None or until <= now:
             attempts, until = self._count(key, rate, now)
             if attempts <= rate.requests:
                 return Spent(limit.name, rate, rate.requests - attempts, (until - now).total_seconds())
-            self._remember(key, until)
+            self._remember((key, rate), until)
         return Spent(limit.name, rate, 0, (until - now).total_seconds(), is_exceeded=True)
 
     def _count(self, key: str, rate: Rate, now: datetime) -> tuple[int, datetime]:
@@ -67,7 +68,7 @@ class DatabaseCounters:
                 _sweep(connection, now)
         return row.attempts, row.expires_at
 
-    def _remember(self, key: str, until: datetime) -> None:
+    def _remember(self, key: tuple[str, Rate], until: datetime) -> None:
         if len(self._closed) >= _MOST_REMEMBERED:
             self._closed.clear()
         self._closed[key] = until

@@ -26,12 +26,12 @@ class Delays:
     def __init__(
         self,
         *,
-        first: float,
+        first: Callable[[], float],
         most_waiting: int,
         sleep: Callable[[float], None] = time.sleep,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`first` is how long the third attempt in a row waits, in seconds; each further one twice as long.
+        """`first` tells how long the third attempt in a row waits, in seconds; each further one twice as long.
 
         Of several places strangers may have all but one: a flood of them must not turn away an owner who has mistyped twice.
         """
@@ -49,7 +49,7 @@ class Delays:
         if attempt.number <= _FREE or not attempt.is_allowed:
             return 0.0
         doublings = min(attempt.number - _FREE - 1, 30)
-        return min(self._first * 2.0**doublings, _LONGEST_SECONDS)
+        return min(self._first() * 2.0**doublings, _LONGEST_SECONDS)
 
     def hold(self, attempt: Attempt, *, is_known: bool = False) -> None:
         """Return when the attempt may be looked at. Raises `HashingBusy` at once when too many wait already.

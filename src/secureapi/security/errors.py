@@ -38,11 +38,25 @@ class IdempotencyInProgress(Conflict):
     detail = "A request with this Idempotency-Key is under way. Try again shortly."
 
 
+class IdempotencyAnswerLost(Conflict):
+    """The first request with this key was done, and died before its answer could be kept."""
+
+    code = "idempotency_answer_lost"
+    detail = "The first request with this Idempotency-Key was done, but its answer is lost. Look for what it made."
+
+
 class IdempotencyKeyReused(Invalid):
     """The key came before, with another body."""
 
     code = "idempotency_key_reused"
     detail = "This Idempotency-Key was used for another request. Take a new key for each thing that you want."
+
+
+class IdempotencyAnswerWithheld(Conflict):
+    """The work was done, by somebody who could do more then than the caller can now: the answer may show what he may not see."""
+
+    code = "idempotency_answer_withheld"
+    detail = "This was done already. What was answered is not shown again, because your permissions have changed since."
 
 
 class UndeclaredEndpoint(Denied):

@@ -11,7 +11,7 @@ from secureapi.security.degradation import Degradation
 from secureapi.security.metrics import KeptIn, Metrics
 from secureapi.security.named_limits import Limit, Spent
 from secureapi.security.process_storage import ProcessStorage
-from secureapi.settings import Settings
+from secureapi.settings.in_force import Present
 from secureapi.settings.values import Rate
 
 STRATEGY = "moving-window"
@@ -20,8 +20,8 @@ STRATEGY = "moving-window"
 class Fallback:
     """Where limits are kept while Redis is away, and who is told."""
 
-    def __init__(self, settings: Settings, *, counters: DatabaseCounters, degradation: Degradation, metrics: Metrics) -> None:
-        self._share = settings.limits_fallback_share / settings.web_concurrency
+    def __init__(self, settings: Present, *, counters: DatabaseCounters, degradation: Degradation, metrics: Metrics) -> None:
+        self._settings = settings
         self._counters = counters
         self._degradation = degradation
         self._metrics = metrics
@@ -42,7 +42,9 @@ class Fallback:
 
     def rate_in_process(self, rate: Rate) -> Rate:
         """What each process allows by itself: its part of the rate, and of that a share, for nobody knows how many hosts there are."""
-        return Rate(max(1, int(rate.requests * self._share)), rate.seconds)
+        settings = self._settings.now
+        share = settings.limits_fallback_share / settings.web_concurrency
+        return Rate(max(1, int(rate.requests * share)), rate.seconds)
 
 
 @cache

@@ -19,11 +19,12 @@ from secureapi.core.declarations import View, declare, declared
 from secureapi.core.errors import Denied, Fault, Invalid, Rejected, Unauthenticated
 from secureapi.core.requests import current_client
 from secureapi.core.strict_json import pointer_token
-from secureapi.security.errors import InsufficientPermission, KeyNotAllowed, StepUpRequired, UndeclaredEndpoint
+from secureapi.security.errors import InsufficientPermission, KeyNotAllowed, UndeclaredEndpoint
 from secureapi.security.events import ACCESS_DENIED
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, UNLIMITED, Limits, limit_of
 from secureapi.security.permissions import Permission
+from secureapi.security.step_up import StepUp
 from secureapi.security.trail import Trail
 
 _log = structlog.get_logger(__name__)
@@ -49,40 +50,66 @@ class Door(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may enter. `permissions` of a signed-in caller must hold every one of these; the empty set means nobody."""
+    """Who may enter. A signed-in caller must hold every one of `permissions`, or of `alternatives` any; nothing means nobody."""
 
     is_public: bool = False
     is_any_caller: bool = False
     is_client: bool = False
     """Services with a name and a secret, not people."""
     permissions: frozenset[Permission] = frozenset()
+    alternatives: frozenset[Permission] = frozenset()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether permissions decide, by which the scopes of an API key can be measured."""
+        return bool(self.permissions or self.alternatives)
+
+    def is_held_by(self, held: frozenset[Permission]) -> bool:
+        """Whether whoever holds these permissions may enter."""
+        return self.is_measured and self.permissions <= held and (not self.alternatives or bool(self.alternatives & held))
 
     def __str__(self) -> str:
         if self.is_public:
             return "public"
         if self.is_client:
             return "client"
-        return "any caller" if self.is_any_caller else " and ".join(sorted(self.permissions)) or "nobody"
+        needed = " or ".join(sorted(self.alternatives)) if self.alternatives else " and ".join(sorted(self.permissions))
+        return "any caller" if self.is_any_caller else needed or "nobody"
+
+
+def _let_in(view: View, access: Access) -> View:
+    """Say who may enter, once: with two words for it the outer one would open what the inner one keeps shut."""
+    if access_of(view) not in {None, access}:
+        raise TypeError(f"{getattr(view, '__qualname__', view)} says already who may enter: {access_of(view)}")
+    return declare(view, "access", access)
 
 
 def public(view: View) -> View:
     """Strangers may enter."""
-    return declare(view, "access", Access(is_public=True))
+    return _let_in(view, Access(is_public=True))
 
 
 def signed_in(view: View) -> View:
     """Whoever is signed in may enter."""
-    return declare(view, "access", Access(is_any_caller=True))
+    return _let_in(view, Access(is_any_caller=True))
 
 
 def requires(*permissions: Permission) -> Callable[[View], View]:
     """Whoever holds all of these permissions may enter; with none given, nobody."""
-    return lambda view: declare(view, "access", Access(permissions=frozenset(permissions)))
+    return partial(_let_in, access=Access(permissions=frozenset(map(Permission, permissions))))
+
+
+def requires_any(*permissions: Permission) -> Callable[[View], View]:
+    """Whoever holds one of these permissions may enter; with none given, nobody. What he finds behind it is for the view to decide.
+
+    For what somebody may do with what is his own, and others may do with everybody's.
+    """
+    return partial(_let_in, access=Access(alternatives=frozenset(map(Permission, permissions))))
 
 
 def for_clients(view: View) -> View:
     """Services that have proved their name and secret may enter (`flask client add`)."""
-    return declare(view, "access", Access(is_client=True))
+    return _let_in(view, Access(is_client=True))
 
 
 def or_by_refresh_cookie(view: View) -> View:
@@ -101,7 +128,7 @@ def recently_authenticated(view: View) -> View:
 
 
 def people_only(view: View) -> View:
-    """Refuse API keys, whatever their scopes: for what manages keys, passwords, sessions or factors of anybody."""
+    """Refuse API keys, whatever their scopes: for what manages keys, passwords, sessions or factors of anybody, or who may enter."""
     return declare(view, "is_for_people", value=True)
 
 
@@ -112,7 +139,7 @@ def lets_keys_in(view: Callable[..., Any] | None) -> bool:
     """
     access = access_of(view)
     is_for_people = declared(view, "is_for_people") or declared(view, "is_dangerous")
-    return access is not None and bool(access.permissions) and not is_for_people
+    return access is not None and access.is_measured and not is_for_people
 
 
 def admission_of(view: Callable[..., Any] | None) -> str:
@@ -120,7 +147,7 @@ def admission_of(view: Callable[..., Any] | None) -> str:
     access = access_of(view)
     if access is None:
         return "nobody"
-    return f"{access} (no keys)" if access.permissions and not lets_keys_in(view) else str(access)
+    return f"{access} (no keys)" if access.is_measured and not lets_keys_in(view) else str(access)
 
 
 def access_of(view: Callable[..., Any] | None) -> Access | None:
@@ -139,8 +166,7 @@ class Guard:
 
     def __init__(self, *, door: Door, limits: Limits, trail: Trail, database: Database, clock: Clock, max_age: timedelta) -> None:
         self._door = door
-        self._clock = clock
-        self._max_age = int(max_age.total_seconds())
+        self._step_up = StepUp(clock=clock, max_age=max_age)
         self._limits = limits
         self._trail = trail
         self._database = database
@@ -181,10 +207,7 @@ class Guard:
 
     def require_recent(self, identity: Identity) -> None:
         """Raise `StepUpRequired` unless this caller proved who he is a short while ago. A program cannot: `KeyNotAllowed`."""
-        if identity.key_id:
-            raise KeyNotAllowed
-        if identity.authenticated_at + self._max_age < self._clock.now().timestamp():
-            raise StepUpRequired(max_age=self._max_age)
+        self._step_up.require(identity)
 
     def _let_in(self, access: Access, view: Callable[..., Any]) -> None:
         identity = self._proved(partial(self._door.caller, or_by_refresh_cookie=declared(view, "or_by_refresh_cookie", default=False)))
@@ -192,7 +215,7 @@ class Guard:
         if identity.key_id and not lets_keys_in(view):
             self._remember_denial(identity, reason=KeyNotAllowed.code)
             raise KeyNotAllowed
-        if access.is_any_caller or (access.permissions and access.permissions <= identity.permissions):
+        if access.is_any_caller or access.is_held_by(identity.permissions):
             if declared(view, "is_dangerous"):
                 self.require_recent(identity)
             return

@@ -20,7 +20,8 @@ from http import HTTPStatus
 from typing import Any, cast, overload
 
 import structlog
-from flask import Flask, Response, make_response, request
+from flask import Flask, Response, current_app, make_response, request
+from werkzeug.exceptions import HTTPException
 
 from secureapi.core.declarations import View, declare, declared
 from secureapi.core.errors import Refusal, Unavailable
@@ -81,20 +82,28 @@ def _once(view: View, never_replayed: frozenset[str]) -> View:
     if declared(view, "is_idempotent"):
         # The inner one would find the key taken by the outer one.
         raise TypeError("@idempotent stands once")
-    endpoint = f"{view.__module__}.{view.__qualname__}"
-
     @wraps(view)
     def once(*args: Any, **kwargs: Any) -> Response:
         key = _key_offered()
         if key is None:
             return make_response(view(*args, **kwargs))
         asked = json.dumps([args, kwargs], sort_keys=True, default=str)
-        claimed = service(KeptAnswers).claim(caller=current_identity(), endpoint=endpoint, key=key, asked=asked)
+        claimed = service(KeptAnswers).claim(caller=current_identity(), endpoint=_endpoint(), key=key, asked=asked)
         if isinstance(claimed, Answer):
             return Response(claimed.body, claimed.status, claimed.headers | {REPLAYED: "true"})
         return _work(lambda: make_response(view(*args, **kwargs)), claimed, never_replayed)
 
     return declare(cast("View", once), "is_idempotent", value=True)
+
+
+def _endpoint() -> str:
+    """What is asked, under whichever of its addresses: the view that is registered, by the shortest of its names, and the method.
+
+    Not by the name of the function: a factory gives one to all that it makes.
+    """
+    views = current_app.view_functions
+    asked = views[request.endpoint or ""]
+    return f"{request.method} {min((name for name, view in views.items() if view is asked), key=lambda name: (len(name), name))}"
 
 
 def _key_offered() -> str | None:
@@ -114,21 +123,33 @@ def _key_offered() -> str | None:
 def _work(do: Callable[[], Response], claim: Claim, never_replayed: frozenset[str]) -> Response:
     """Do it, and keep the answer. A refusal has created nothing, so the key is free again.
 
-    Nothing of the kind is known of an accident, or of a database that went away in between: then the claim stays until it is given up.
+    Nothing of the kind is known of an accident, or of a database that went away in between: then the claim stays, and says whether
+    something was committed.
     """
     kept = service(KeptAnswers)
     try:
-        response = do()
+        with kept.holding(claim):
+            response = do()
     except Refusal as refusal:
         if type(refusal) is not Unavailable:
+            _quietly(lambda: kept.release(claim))
+        raise
+    except HTTPException as refusal:
+        # What `abort` raises, in what others have written.
+        if HTTPStatus.BAD_REQUEST <= (refusal.code or 0) < HTTPStatus.INTERNAL_SERVER_ERROR:
             _quietly(lambda: kept.release(claim))
         raise
     if response.status_code >= HTTPStatus.BAD_REQUEST:
         _quietly(lambda: kept.release(claim))
         return response
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-    body = _without(response.get_data(as_text=True), never_replayed)
-    _quietly(lambda: kept.keep(claim, Answer(response.status_code, body, headers)))
+    response.direct_passthrough = False
+    body = _without(response.get_data(), never_replayed)
+    if body is None:
+        # Whoever asks again is told that the answer is lost, rather than what is not to be told twice.
+        _log.warning("idempotency.not_kept", endpoint=request.endpoint)
+    else:
+        _quietly(lambda: kept.keep(claim, Answer(response.status_code, body, headers)))
     return response
 
 
@@ -140,8 +161,14 @@ def _quietly(note: Callable[[], None]) -> None:
         _log.warning("idempotency.not_noted")
 
 
-def _without(body: str, names: frozenset[str]) -> str:
-    return json.dumps(_pruned(json.loads(body), names)) if names and body else body
+def _without(body: bytes, names: frozenset[str]) -> bytes | None:
+    """The body without these members; None where it is not JSON, so that nobody can say whether they are in it."""
+    if not names or not body:
+        return body
+    try:
+        return json.dumps(_pruned(json.loads(body), names)).encode()
+    except ValueError:
+        return None
 
 
 def _pruned(value: Any, names: frozenset[str]) -> Any:

@@ -23,7 +23,7 @@ from secureapi.security.errors import RateLimited
 from secureapi.security.fallback import STRATEGY, Fallback, item_of, spend_with
 from secureapi.security.metrics import Metrics
 from secureapi.security.named_limits import GENERAL, UNLIMITED, Limit, Spent, limits_of
-from secureapi.settings import Settings
+from secureapi.settings.in_force import Derived, Present
 from secureapi.settings.values import Rate
 
 __all__ = ["GENERAL", "UNLIMITED", "Kept", "Limits", "Spent", "add_limit_headers", "limit_of", "limited", "note"]
@@ -58,11 +58,10 @@ class Limits:
     """Counts. One for each application."""
 
     def __init__(
-        self, app: Flask, settings: Settings, redis: RedisStore | None = None, *, fallback: Fallback | None, metrics: Metrics
+        self, app: Flask, settings: Present, redis: RedisStore | None = None, *, fallback: Fallback | None, metrics: Metrics
     ) -> None:
         """`fallback` is None where there is no Redis that could be away."""
-        self.limits = limits_of(settings)
-        self.rates = {name: limit.rate for name, limit in self.limits.items()}
+        self._table = Derived(settings, limits_of)
         self._redis = redis
         self._fallback = fallback
         self._metrics = metrics
@@ -76,14 +75,24 @@ class Limits:
         app.extensions.setdefault("limiter", set()).add(self._limiter)
         self._limiter.init_app(app)
 
-    def spend(self, name: str, subject: str, *, rate: Rate | None = None, alone: bool = False) -> Spent:
+    @property
+    def rates(self) -> dict[str, Rate]:
+        """The rates in force, by the names of the limits."""
+        return {name: limit.rate for name, limit in self._table.now.items()}
+
+    def rate(self, name: str) -> Rate:
+        """The rate in force."""
+        return self._table.now[name].rate
+
+    def spend(self, name: str, subject: str, *, rate: Rate | None = None, alone: bool = False, figure: str | None = None) -> Spent:
         """Count one request of a subject: an address, or `word:id` as in `user:…`, `session:…`, `key:…`, `client:…`, `all:…`.
 
-        `rate` is the subject's own, in the place of the one in the table.
+        `rate` is the subject's own, in the place of the one in the table; `figure` is the name under which a refusal is counted, where
+        that is another one.
         `alone` says that Redis was just found away. Not inside a transaction: a strict limit may need one of its own. Raises
         `RateLimited` with the true waiting time, and `Unavailable` where guesses can be counted nowhere.
         """
-        limit, subject = self.limits[name], _neighbourhood(subject)
+        limit, subject = self._table.now[name], _neighbourhood(subject)
         if rate:
             limit = replace(limit, rate=rate)
         spent = None if alone else self._spend_together(limit, subject)
@@ -91,10 +100,14 @@ class Limits:
             self._fallback.look(is_away=self._redis.is_away)
             spent = spent or self._fallback.spend(limit, subject)
         assert spent is not None, "without Redis nothing is away"  # noqa: S101 - `alone` is said by those who have asked Redis
-        if spent.is_exceeded:
-            self._metrics.count_refusal(name)
-        note(spent)
+        self.note(spent, figure=figure)
         return spent
+
+    def note(self, spent: Spent, *, figure: str | None = None) -> None:
+        """Remember what was counted, here or elsewhere, for the headers and the figures. Raises `RateLimited` when it was too much."""
+        if spent.is_exceeded:
+            self._metrics.count_refusal(figure or spent.name)
+        note(spent)
 
     def look(self) -> Kept:
         """Where limits are kept at this moment, as far as this process knows."""

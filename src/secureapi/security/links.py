@@ -38,6 +38,7 @@ _LEFT = timedelta(days=1)
 class Purpose(StrEnum):
     """What a link is for; also the last part of the address of the page that it leads to."""
 
+    INVITATION = "invitation"
     VERIFY_EMAIL = "verify-email"
     CONFIRM_EMAIL = "confirm-email"
     RESET_PASSWORD = "reset-password"  # noqa: S105 - the name of a page

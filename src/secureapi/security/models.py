@@ -89,7 +89,7 @@ class KeptAnswer(Base):
     claim: Mapped[str] = mapped_column(Uuid(as_uuid=False))
     """Which request does the work: one that was thought dead and is not must not overwrite what its successor has kept."""
     status: Mapped[int | None] = mapped_column(Integer)
-    """The HTTP status of the answer; null while the first request is under way."""
+    """The HTTP status of the answer; null while the first request is under way, 0 when it has committed something."""
     answer: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Its body and headers, sealed."""
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)

@@ -72,5 +72,6 @@ def limits_of(settings: Settings) -> dict[str, Limit]:
         Limit("metrics_guess", settings.login_rate_limit, Protects.SECRETS),
         Limit("password_check", settings.password_check_rate_limit),
         Limit("profile", settings.profile_rate_limit),
+        Limit("user_import", settings.user_import_rate_limit),
     )
     return {limit.name: limit for limit in table}

@@ -4,7 +4,7 @@ The guard says who may enter an endpoint; which objects he then finds behind it 
 owners themselves: one that forgets to is how strangers read other people's records (OWASP API1, broken object level authorization).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +12,12 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Uuid, false, select, true
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from secureapi.core.clock import Clock
 from secureapi.core.database import Base, Database
-from secureapi.core.errors import Denied, NotFound
+from secureapi.core.errors import Denied, NotFound, Unauthenticated
 from secureapi.core.identifiers import is_id
 from secureapi.core.requests import Client
 from secureapi.security.errors import NotYours
@@ -129,10 +130,11 @@ class Objects:
 class ObjectAccess:
     """Transactions in which objects are found only by those who may have them."""
 
-    def __init__(self, *, database: Database, clock: Clock, trail: Trail) -> None:
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail, has_account: Callable[[str], bool]) -> None:
         self._database = database
         self._clock = clock
         self._trail = trail
+        self._has_account = has_account
 
     @contextmanager
     def transaction(self, *, caller: Identity, client: Client) -> Iterator[Objects]:
@@ -140,12 +142,18 @@ class ObjectAccess:
 
         A refusal for an object is remembered as `security.access.denied`, after what was done in the block is undone. What is not
         there is remembered like what is not his: with different work behind them, the time would tell one from the other.
+
+        Raises `Unauthenticated` where the account of this caller is deleted while he writes: nothing can belong to him any more.
         """
         try:
             with self._database.transaction(client) as session:
                 yield Objects(session, caller, self._clock.now())
         except _Refusal as refusal:
             said, details = refusal.said, refusal.details
+        except IntegrityError:
+            if self._has_account(caller.user_id):
+                raise
+            raise Unauthenticated from None
         else:
             return
         with self._database.transaction(client) as session:

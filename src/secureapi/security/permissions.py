@@ -54,6 +54,10 @@ RANK_OF: dict[Role, int] = {Role.ADMIN: 100, Role.MODERATOR: 50, Role.USER: 20, 
 """Who stands above whom. A role that administrators define stands somewhere below its maker."""
 
 
+ADMINISTRATIVE = frozenset(one for one in Permission if one.partition(":")[0] not in {"self", "content"})
+"""What lets its holder do things to other people's accounts, or to the service. A program gives it to nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What a role amounts to."""
@@ -61,6 +65,11 @@ class Standing:
     role: str
     rank: int
     permissions: frozenset[Permission]
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether it has to do with nobody's account but its holder's own, nor with the service itself."""
+        return not self.permissions & ADMINISTRATIVE
 
     def covers(self, other: "Standing") -> bool:
         """Whether somebody of this standing may do things to somebody of the other, or give the other to somebody.

@@ -33,6 +33,8 @@ class About:
     """Reads the text where the type does not say how. Raises `ValueError` with a remedy that repeats nothing of the text."""
     example: str = ""
     """What `.env.example` suggests where the default would not help."""
+    changeable: bool = False
+    """Whether administrators may change it while the server runs. Code then asks `SettingsInForce.now` each time: see `in_force`."""
 
 
 def setting(
@@ -47,9 +49,12 @@ def setting(
     choices: tuple[str, ...] = (),
     parse: Callable[[str], Any] | None = None,
     example: str = "",
+    changeable: bool = False,
 ) -> Any:
-    """A field of `Settings`."""
-    about = About(doc, group, aliases, secret, least, most, choices, parse, example)
+    """A field of `Settings`. Raises `ValueError` for one that is secret and may change: whoever may read what changed would read it."""
+    if secret and changeable:
+        raise ValueError("a secret cannot be changed while the server runs")
+    about = About(doc, group, aliases, secret, least, most, choices, parse, example, changeable)
     if default is REQUIRED:
         return field(metadata={"about": about})
     return field(default=default, metadata={"about": about})

@@ -14,7 +14,12 @@ from secureapi.settings.values import Rate
 # Python lists inherited fields from the last base to the first.
 @dataclass(frozen=True, kw_only=True)
 class Settings(Logs, Mail, Edge, Limits, Passwords, Accounts, Tokens, Stores, Secrets, Service):
-    """Everything that can be decided from outside, read once at the start. Never printed with its values."""
+    """Everything that can be decided from outside, as one version of it. Never printed with its values."""
+
+    @property
+    def now(self) -> "Settings":
+        """Itself: these never change. `SettingsInForce` has the same word for those that may."""
+        return self
 
     @property
     def is_embedded_database(self) -> bool:

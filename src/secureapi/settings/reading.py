@@ -4,6 +4,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -13,6 +14,7 @@ from environs import Env
 from secureapi.settings import rules
 from secureapi.settings.fields import About
 from secureapi.settings.model import Settings
+from secureapi.settings.values import LONGEST_WINDOW, Rate
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
@@ -43,10 +45,9 @@ def load_settings(variables: Mapping[str, str] | None = None, *, dotenv: Path | 
         raise SettingsRefused([f"{dotenv.name}: must be a readable text file in UTF-8"])
     known: dict[str, Any] = {}
     unread: dict[str, str] = {}
-    hints = get_type_hints(Settings)
     for field in dataclasses.fields(Settings):
         try:
-            value = source.value_of(field, hints[field.name])
+            value = source.value_of(field)
         except ValueError as error:
             unread[field.name] = f"{field.name.upper()}: {error}"
         else:
@@ -84,7 +85,7 @@ class _Source(Env):
             return False
         return True
 
-    def value_of(self, field: dataclasses.Field[Any], kind: Any) -> Any:
+    def value_of(self, field: dataclasses.Field[Any]) -> Any:
         """The value of one field, or None to take the default. Raises `ValueError` with the remedy."""
         about: About = field.metadata["about"]
         names = (field.name.upper(), *about.aliases)
@@ -96,11 +97,23 @@ class _Source(Env):
         if len(set(texts.values())) > 1:
             raise ValueError(f"is set twice with different values, as {' and '.join(texts)}: keep one")
         (text, *_) = texts.values()
-        return _checked(_read(text, kind, about), about)
+        return value_in(text, field)
 
     def _text(self, name: str) -> str | None:
         """The text under one name, or None. The environment wins over `.env`, in whichever of the two ways either gives the value."""
         return _given(name, self._variables) or _given(name, self._environ)
+
+
+def value_in(text: str, field: dataclasses.Field[Any]) -> Any:
+    """What this text means for a field. Raises `ValueError` with the remedy, which repeats nothing of the text."""
+    about: About = field.metadata["about"]
+    return _checked(_read(text, _kinds()[field.name], about), about)
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    """The type of each field."""
+    return get_type_hints(Settings)
 
 
 def _given(name: str, variables: Mapping[str, str]) -> str | None:
@@ -144,10 +157,13 @@ def _checked(value: Any, about: About) -> Any:
         if str(value).lower() not in spelled:
             raise ValueError(f"must be one of {', '.join(about.choices)}")
         return spelled[value.lower()]
-    if about.least is not None and value < about.least:
+    if isinstance(value, Rate) and value.seconds > LONGEST_WINDOW:
+        raise ValueError(f"must count over {LONGEST_WINDOW // 86_400} days at most")
+    number = value.requests if isinstance(value, Rate) else value
+    if about.least is not None and number < about.least:
         raise ValueError(f"must be at least {about.least:g}")
-    if about.most is not None and value > about.most:
-        raise ValueError(f"must be at most {about.most:g}")
+    if about.most is not None and number > about.most:
+        raise ValueError(f"must be at most {about.most:.15g}")
     return value
 
 

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from secureapi.settings.fields import About
 from secureapi.settings.model import Settings
-from secureapi.settings.values import Rate
+from secureapi.settings.values import LONGEST_WINDOW, Rate
 
 _WIDTH = 100
 _KINDS: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Rate: "a rate such as 5/minute"}
@@ -90,6 +90,8 @@ def _section(field: dataclasses.Field[Any]) -> list[str]:
         lines.append("- required: the server does not start without it")
     else:
         lines.append(f"- default: `{spelled(field.default)}`" if spelled(field.default) else "- default: not set")
+    if about.changeable:
+        lines.append("- may be changed while the server runs ([how](running-settings.md))")
     if about.secret:
         lines.append("- secret: never shown, and better kept in a file that " + f"`{field.name.upper()}_FILE` names")
     if about.aliases:
@@ -105,8 +107,10 @@ def _kind(field: dataclasses.Field[Any]) -> str:
     if about.choices:
         return f"one of {_listed(about.choices)}"
     kind = _KINDS.get(hint, "a list")
+    if hint is Rate and about.most is not None:
+        return f"{kind}, at most {about.most:.15g} requests, over at most {LONGEST_WINDOW // 86_400} days"
     if about.least is not None and about.most is not None:
-        return f"{kind} from {about.least:g} to {about.most:g}"
+        return f"{kind} from {about.least:g} to {about.most:.15g}"
     return f"{kind}, at least {about.least:g}" if about.least is not None else kind
 
 

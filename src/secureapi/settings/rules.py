@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,34 @@ _ENCRYPTED_MODES = frozenset({"require", "verify-ca", "verify-full"})
 def faults_of(settings: Settings) -> list[str]:
     """Everything that is wrong with these settings taken together, in the order of the rules."""
     return [fault for rule in _RULES for fault in rule(settings)]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A fault of several settings taken together."""
+
+    says: str
+    names: frozenset[str]
+    """The fields that the rule has asked for."""
+
+
+def faults_with_names(settings: Settings) -> list[BrokenRule]:
+    """The same, and for each which settings it is about."""
+    asked: set[str] = set()
+
+    class _Watched(Settings):
+        def __getattribute__(self, name: str) -> Any:
+            asked.add(name)
+            return super().__getattribute__(name)
+
+    watched = object.__new__(_Watched)
+    vars(watched).update(vars(settings))
+    found = []
+    for rule in _RULES:
+        asked.clear()
+        says = list(rule(watched))
+        found += [BrokenRule(each, frozenset(asked)) for each in says]
+    return found
 
 
 def faults_of_the_rest(known: Mapping[str, Any], unread: frozenset[str]) -> list[str]:

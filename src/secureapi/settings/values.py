@@ -14,6 +14,10 @@ from sqlalchemy.exc import ArgumentError
 Network = IPv4Network | IPv6Network
 
 _UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+MOST_REQUESTS = 1_000_000
+"""The highest rate: more is no limit, and the times of so many requests would fill Redis."""
+LONGEST_WINDOW = 31 * 86400
+"""The longest window of a rate, in seconds. A longer one would keep somebody out until nobody remembers why."""
 _RATE = re.compile(r"(\d{1,9})\s*(?:/|\s+per\s+)\s*(\d{1,6})?\s*(second|minute|hour|day)s?", re.IGNORECASE | re.ASCII)
 _ORIGIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(\d{1,5}))?", re.ASCII)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -39,7 +43,9 @@ class Rate:
         for unit, length in _UNITS.items():
             if self.seconds == length:
                 return f"{self.requests}/{unit}"
-        return f"{self.requests}/{self.seconds} seconds"
+        # Whole days as days: a long window in seconds has more digits than are read.
+        unit, length = ("days", _UNITS["day"]) if self.seconds % _UNITS["day"] == 0 else ("seconds", 1)
+        return f"{self.requests}/{self.seconds // length} {unit}"
 
 
 def rate(text: str) -> Rate:

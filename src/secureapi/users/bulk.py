@@ -18,6 +18,8 @@ _SHOWN = (
     _U.username,
     _U.email,
     _U.full_name,
+    _U.bio,
+    _U.website,
     _U.role,
     _U.status,
     _U.email_verified_at,

@@ -64,10 +64,17 @@ class CustomRoles:
         self._session.add(role)
         self._session.flush()
 
+    def standing(self, name: str) -> Standing:
+        """What a role amounts to, without locking it. Raises `NoSuchRole`."""
+        # It comes from an address, where anything may stand. PostgreSQL would stumble over a NUL.
+        standing = standing_of(self._session.connection(), name) if _NAME.fullmatch(name) else None
+        if standing is None:
+            raise NoSuchRole
+        return standing
+
     def get(self, name: str) -> CustomRole:
         """A role, locked: nobody is given it, and nobody changes it, until this transaction ends. Raises `NoSuchRole`."""
         if not _NAME.fullmatch(name):
-            # It comes from an address, where anything may stand. PostgreSQL would stumble over a NUL.
             raise NoSuchRole
         role = self._session.scalars(select(CustomRole).where(_R.name == name).with_for_update()).one_or_none()
         if role is None:

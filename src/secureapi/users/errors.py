@@ -1,6 +1,6 @@
 """Why this room refuses."""
 
-from secureapi.core.errors import Conflict, Denied, NotFound, Rejected
+from secureapi.core.errors import Conflict, Denied, NotFound, Rejected, TooMany
 
 
 class RegistrationRefused(Rejected):
@@ -64,6 +64,20 @@ class AdministratorsOnly(Denied):
 
     code = "administrators_only"
     detail = "Only administrators may change the role, the status or the address of an account."
+
+
+class NotInvited(Conflict):
+    """Somebody uses the account already, or nobody may use it."""
+
+    code = "not_invited"
+    detail = "Nobody is waited for here: the invitation was accepted, or the account is locked or disabled."
+
+
+class TooManyInvitations(TooMany):
+    """One person is not to be flooded, not even by administrators."""
+
+    code = "too_many_invitations"
+    detail = "This invitation was sent often enough for now. Wait before sending it again."
 
 
 class OwnDeletion(Rejected):

@@ -20,7 +20,8 @@ REGISTRATION_TRIED = declare(
     severity=Severity.WARNING,
     outcome=Outcome.DENIED,
 )
-CREATED = declare("users.created", "An administrator made an account.")
+CREATED = declare("users.created", "An administrator made an account; `is_invited` says whether its owner has to choose a password first.")
+INVITED_AGAIN = declare("users.invited_again", "An invitation that nobody has accepted was sent once more; the link before it is void.")
 PROFILE_CHANGED = declare("users.profile.changed", "Somebody changed his own account; `fields` names what.")
 EMAIL_CHANGED = declare("users.email.changed", "The address of an account was changed.", severity=Severity.WARNING)
 EMAIL_VERIFIED = declare("users.email.verified", "Somebody showed that he reads mail at the address of an account.")
@@ -61,7 +62,8 @@ ROLE_CHANGED = declare("users.role.changed", "An account was given another role:
 DELETED = declare("users.deleted", "An account was deleted, with its sessions, links and former passwords.", severity=Severity.WARNING)
 LOCKED = declare(
     "users.locked",
-    "An account was locked by an administrator until one of them unlocks it; its sessions ended.",
+    "An account was locked by an administrator: until the moment `until`, or until one of them unlocks it. Its sessions ended, and its API "
+    "keys are refused for as long.",
     severity=Severity.WARNING,
 )
 UNLOCKED = declare("users.unlocked", "An account that an administrator had locked was unlocked.", severity=Severity.WARNING)
@@ -72,7 +74,8 @@ PASSWORD_CHANGE_REQUIRED = declare(
 )
 ADMINISTRATION_REFUSED = declare(
     "users.administration.refused",
-    "Somebody wanted to do to an account or to a role what he may not: `act` says what, `reason` is the code of the refusal.",
+    "Somebody wanted to do to an account, a role or the settings what he may not, or was too late: `act` says what, `reason` is the "
+    "code of the refusal.",
     severity=Severity.WARNING,
     outcome=Outcome.DENIED,
 )
@@ -83,6 +86,10 @@ IMPORTED = declare(
     "users.imported",
     "People of another system were imported, each with an event of his own; `import` is the same in all of them.",
     severity=Severity.WARNING,
+)
+IMPORT_TRIED = declare(
+    "users.import.tried",
+    "Somebody asked what would become of people of another system if they were imported, and learned which names and addresses are taken.",
 )
 EXPORTED = declare(
     "users.exported",

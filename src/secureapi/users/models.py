@@ -11,6 +11,8 @@ from secureapi.core.identifiers import new_id
 from secureapi.users.rules import CANONICAL_LENGTH
 
 _SPECIAL = text("role <> 'user'")
+_ENDING = text("locked_until IS NOT NULL")
+_INVITED = text("invited_at IS NOT NULL")
 
 
 class Status(StrEnum):
@@ -57,9 +59,15 @@ class User(Base):
     role: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(16))
     locked_at: Mapped[datetime | None] = mapped_column(Moment)
-    """Since when an administrator has it locked, until one of them unlocks it. Its status is `disabled` for so long, so that whoever asks
-    for active accounts need not know of this. Wrong passwords lock lanes, and not the account: see `auth/service/lanes.py`.
+    """Since when an administrator has it locked. Its status is `disabled` for so long: whoever asks for active accounts and knows nothing
+    of locks lets nobody in. Wrong passwords lock lanes, and not the account: see `auth/service/lanes.py`.
     """
+    locked_until: Mapped[datetime | None] = mapped_column(Moment)
+    """When the lock falls by itself; null: when an administrator lifts it. Nobody comes by to lift it: see `is_active_at`."""
+    lock_reason: Mapped[str | None] = mapped_column(String(200))
+    """What administrators tell one another about the lock."""
+    invited_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When its owner was sent the newest invitation, for as long as he has not accepted one: until the account has a password of his."""
     created_at: Mapped[datetime] = mapped_column(Moment)
     updated_at: Mapped[datetime] = mapped_column(Moment)
 
@@ -71,6 +79,8 @@ class User(Base):
         # A search among those of a rare role; ordinary people are in neither.
         Index("ix_users_role_username", "role", "username_canonical", postgresql_where=_SPECIAL, sqlite_where=_SPECIAL),
         Index("ix_users_role_email", "role", "email_canonical", postgresql_where=_SPECIAL, sqlite_where=_SPECIAL),
+        Index("ix_users_locked_until", "locked_until", postgresql_where=_ENDING, sqlite_where=_ENDING),
+        Index("ix_users_invited", "created_at", "id", postgresql_where=_INVITED, sqlite_where=_INVITED),
     )
 
     def move_to(self, email: str, *, canonical: str, verified_at: datetime | None) -> None:
@@ -78,9 +88,19 @@ class User(Base):
         self.email, self.email_canonical, self.email_verified_at = email, canonical, verified_at
         self.email_number += 1
 
-    @property
-    def is_active(self) -> bool:
-        return self.status == Status.ACTIVE
+    def is_active_at(self, moment: datetime) -> bool:
+        """Whether it may be used: a lock with an end falls by itself when that has come, though the row says what it said."""
+        return self.status == Status.ACTIVE or (self.locked_until is not None and self.locked_until <= moment)
+
+    def lock(self, *, at: datetime, until: datetime | None, reason: str | None) -> None:
+        """Let nobody use it."""
+        self.status = Status.DISABLED.value
+        self.locked_at, self.locked_until, self.lock_reason = at, until, reason
+
+    def set_status(self, status: Status) -> None:
+        """Active or disabled from now on, and locked in no case."""
+        self.status = status.value
+        self.locked_at = self.locked_until = self.lock_reason = None
 
     @property
     def is_email_verified(self) -> bool:

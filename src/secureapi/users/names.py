@@ -5,7 +5,7 @@ from secureapi.users.rules import canonical_email, is_reserved
 
 
 def refuse_reserved(username: str) -> None:
-    """Raise `Invalid` for a username that would be taken for the service itself."""
+    """Raise `Invalid` for a username that would be taken for the service itself, or for the id of an account."""
     if is_reserved(username):
         raise Invalid(faults=[Fault("/username", "reserved", "This username is reserved.")])
 

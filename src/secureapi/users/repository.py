@@ -1,15 +1,31 @@
 """Every query on accounts."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, func, literal, select, tuple_, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    union,
+)
 from sqlalchemy.orm import Session
 
-from secureapi.core.database import table_of
+from secureapi.core.database import Database, table_of
 from secureapi.core.errors import Fault, Invalid
 from secureapi.core.identifiers import is_id
 from secureapi.core.pages import Page
@@ -20,6 +36,10 @@ from secureapi.users.models import Status, User
 from secureapi.users.rules import MOST_FOUND, MOST_PASSED, canonical_text
 
 _U = table_of(User).c
+_NOW = bindparam("now", type_=_U.locked_until.type)
+_HAS_FALLEN = and_(_U.locked_until.is_not(None), _U.locked_until <= _NOW)
+"""A lock whose end has come. Every statement with this in it takes `now`."""
+_IS_ACTIVE = or_(_U.status == Status.ACTIVE.value, _HAS_FALLEN)
 PERSON = (
     _U.id,
     _U.username,
@@ -30,17 +50,34 @@ PERSON = (
     _U.role,
     _U.created_at,
     _U.updated_at,
-    (_U.status == Status.ACTIVE).label("is_active"),
+    _IS_ACTIVE.label("is_active"),
     _U.email_verified_at.is_not(None).label("is_email_verified"),
 )
 """What of an account may leave the house: never the hash, never the canonical forms."""
 
 LOCKED = "locked"
 """What a disabled account is called for as long as an administrator has it locked."""
+INVITED = "invited"
+"""What an active account is called for as long as nobody has accepted the invitation."""
+
+
+def _of_lock(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A column about a lock, which says nothing any more when that has fallen."""
+    return type_coerce(case((_HAS_FALLEN, null()), else_=column), column.type).label(column.key)
+
+
 RECORD = (
     *PERSON,
-    case((_U.locked_at.is_not(None), LOCKED), else_=_U.status).label("status"),
-    _U.locked_at,
+    case(
+        (and_(_IS_ACTIVE, _U.invited_at.is_not(None)), INVITED),
+        (_IS_ACTIVE, Status.ACTIVE.value),
+        (_U.locked_at.is_not(None), LOCKED),
+        else_=Status.DISABLED.value,
+    ).label("status"),
+    _of_lock(_U.locked_at),
+    _of_lock(_U.locked_until),
+    _of_lock(_U.lock_reason),
+    _U.invited_at,
     _U.password_changed_at,
     _U.password_refused_since.is_not(None).label("must_change_password"),
 )
@@ -49,7 +86,9 @@ RECORD = (
 _BY_ID = select(*RECORD).where(_U.id == bindparam("user_id"))
 _OWN = select(*PERSON, _U.pending_email).where(_U.id == bindparam("user_id"))
 PERSON_BY_ID = Statement(_OWN)
-"""The same for `Database.run`, with one value: `user_id`. With the address that is not confirmed yet, which its owner may see."""
+"""The same for `Database.run`, with `user_id` and `now`. With the address that is not confirmed yet, which its owner may see."""
+CONTACT_BY_ID = Statement(select(_U.email, _U.username).where(_U.id == bindparam("user_id")))
+"""Where messages for an account go. Takes `user_id`."""
 _PLACED = (*RECORD, _U.username_canonical)
 """The same with what a list may be sorted by."""
 
@@ -84,20 +123,27 @@ class UserRepository:
         statement = select(User).where(_U.id == user_id).with_for_update(skip_locked=not is_patient)
         return self._session.scalars(statement.execution_options(populate_existing=True)).one_or_none()
 
-    def count(self, role: str) -> int:
-        """How many active accounts have a role."""
-        counted = select(func.count()).where(_U.role == role, _U.status == Status.ACTIVE)
-        return self._session.scalars(counted).one()
+    def count(self, role: str, *, now: datetime) -> int:
+        """How many active accounts have a role, whose owners have come at least once."""
+        counted = select(func.count()).where(_U.role == role, _OF_STATUS[Status.ACTIVE.value])
+        return self._session.scalars(counted, {"now": now}).one()
 
-    def lock_people(self, user_ids: Collection[str], *, with_administrators: bool = False) -> dict[str, User]:
-        """These accounts, as far as they are there, and every active administrator where asked, by id and locked.
+    def lock_people(
+        self, user_ids: Collection[str], *, known_as: Collection[str] = (), with_administrators: bool = False
+    ) -> dict[str, User]:
+        """These accounts, as far as they are there, by id, as they are now and locked; and every administrator who is of use, where asked.
 
-        In one statement and in the order of their ids, so that two transactions never wait for one another.
+        In one statement and in the order of their ids, so that two transactions never wait for one another. `known_as` are canonical
+        names and addresses that somebody is about to get: whoever has them is locked too. Otherwise two who want what the other has
+        would meet in the unique index, and wait for one another there.
         """
         wanted: ColumnElement[bool] = _U.id.in_(user_ids)
+        if known_as:
+            wanted = wanted | _U.username_canonical.in_(known_as) | _U.email_canonical.in_(known_as)
         if with_administrators:
-            wanted = wanted | and_(_U.role == Role.ADMIN.value, _U.status == Status.ACTIVE.value)
-        locked = select(User).where(wanted).order_by(_U.id).with_for_update()
+            is_of_use = (_U.status == Status.ACTIVE.value) | _U.locked_until.is_not(None)
+            wanted = wanted | and_(_U.role == Role.ADMIN.value, is_of_use)
+        locked = select(User).where(wanted).order_by(_U.id).with_for_update().execution_options(populate_existing=True)
         return {user.id: user for user in self._session.scalars(locked)}
 
     def remove(self, user: User) -> None:
@@ -115,9 +161,11 @@ class PeopleCounted:
     """Active ones only."""
 
 
-def count_people(connection: Connection) -> PeopleCounted:
-    """Count every account, in one pass."""
-    counted = connection.execute(select(_U.status, _U.role, func.count()).group_by(_U.status, _U.role)).all()
+def count_people(connection: Connection, *, now: datetime) -> PeopleCounted:
+    """Count every account, in one pass. Those that are locked are among the disabled ones."""
+    status = case((_IS_ACTIVE, Status.ACTIVE.value), else_=Status.DISABLED.value).label("status")
+    one_pass = select(status, _U.role, func.count()).group_by(status, _U.role)
+    counted = connection.execute(one_pass, {"now": now}).all()
     by_status: Counter[str] = Counter()
     by_role: Counter[str] = Counter()
     for status, role, number in counted:
@@ -127,19 +175,25 @@ def count_people(connection: Connection) -> PeopleCounted:
     return PeopleCounted(dict(by_status), dict(by_role))
 
 
-def find_person(connection: Connection, user_id: str) -> Row[Any] | None:
+def has_account(database: Database, user_id: str) -> bool:
+    """Whether there is an account with this id."""
+    return database.run(CONTACT_BY_ID, user_id=user_id) is not None
+
+
+def find_person(connection: Connection, user_id: str, *, now: datetime) -> Row[Any] | None:
     """What may be shown of one account."""
-    return connection.execute(_BY_ID, {"user_id": user_id}).one_or_none()
+    return connection.execute(_BY_ID, {"user_id": user_id, "now": now}).one_or_none()
 
 
-def find_own(connection: Connection, user_id: str) -> Row[Any] | None:
+def find_own(connection: Connection, user_id: str, *, now: datetime) -> Row[Any] | None:
     """What may be shown of an account to its owner."""
-    return connection.execute(_OWN, {"user_id": user_id}).one_or_none()
+    return connection.execute(_OWN, {"user_id": user_id, "now": now}).one_or_none()
 
 
 def list_people(
     connection: Connection,
     *,
+    now: datetime,
     page: int,
     per_page: int,
     sort: str,
@@ -147,21 +201,49 @@ def list_people(
     role: str | None = None,
     status: str | None = None,
     by_address: bool = True,
+    by_status: bool = True,
     after: str | None = None,
 ) -> Page:
     """A page of accounts. `q` is looked for literally at the beginning of names, and of addresses where asked.
 
     `after` is the place of an account in this order, see `place_of`: the page begins behind it. Raises `Invalid` when it is none.
+    Without `by_status` only those who may use their account are told from those who may not, whatever the reason.
     Nothing here costs more among a million accounts than among some thousands: see `MOST_PASSED` and `MOST_FOUND`.
     """
-    wanted = _Wanted(q, role, status, by_address)
-    total: int = connection.execute(select(func.count()).select_from(wanted.of(_U.id).limit(MOST_PASSED).subquery())).scalar_one()
+    wanted = _Wanted(q, role, _condition(status, by_status=by_status), by_address)
+    counted = select(func.count()).select_from(wanted.of(_U.id).limit(MOST_PASSED).subquery())
+    total: int = connection.execute(counted, {"now": now}).scalar_one()
     people = wanted.of(*_PLACED)
     columns = people.selected_columns
     matching = people.order_by(*_order(sort, columns)).limit(per_page)
     matching = matching.offset((page - 1) * per_page) if after is None else matching.where(_behind(sort, after, columns))
-    rows: Sequence[Row[Any]] = connection.execute(matching).all()
+    rows: Sequence[Row[Any]] = connection.execute(matching, {"now": now}).all()
     return Page(rows, total, page, per_page)
+
+
+_IS_DISABLED = _U.status == Status.DISABLED.value
+_OF_STATUS: Mapping[str, ColumnElement[bool]] = {
+    Status.ACTIVE.value: _IS_ACTIVE & _U.invited_at.is_(None),
+    INVITED: _IS_ACTIVE & _U.invited_at.is_not(None),
+    LOCKED: _IS_DISABLED & _U.locked_at.is_not(None) & (_U.locked_until.is_(None) | (_U.locked_until > _NOW)),
+    Status.DISABLED.value: _IS_DISABLED & _U.locked_at.is_(None),
+}
+"""Who is meant by the words for what an account is: the same as in `RECORD`."""
+_OF_ACTIVITY: Mapping[str, ColumnElement[bool]] = {
+    Status.ACTIVE.value: _IS_ACTIVE,
+    Status.DISABLED.value: _IS_DISABLED & (_U.locked_until.is_(None) | (_U.locked_until > _NOW)),
+}
+"""The same for whoever sees only `is_active`."""
+
+
+def _condition(status: str | None, *, by_status: bool) -> ColumnElement[bool] | None:
+    """Who is meant by a word for what an account is. Raises `Invalid` for one that tells more than the caller sees."""
+    if status is None:
+        return None
+    meant = (_OF_STATUS if by_status else _OF_ACTIVITY).get(status)
+    if meant is None:
+        raise Invalid(faults=[Fault("/status", "not_visible", "You see who is active and who is disabled, and no more of it.")])
+    return meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +252,7 @@ class _Wanted:
 
     q: str | None
     role: str | None
-    status: str | None
+    status: ColumnElement[bool] | None
     by_address: bool
 
     def of(self, *columns: Any) -> Select[Any]:
@@ -191,12 +273,7 @@ class _Wanted:
     def _narrowed(self, statement: Select[Any]) -> Select[Any]:
         if self.role:
             statement = statement.where(_U.role == self.role)
-        if self.status:
-            stored = Status.DISABLED.value if self.status == LOCKED else self.status
-            statement = statement.where(_U.status == stored)
-            if stored == Status.DISABLED.value:
-                statement = statement.where(_U.locked_at.is_not(None) if self.status == LOCKED else _U.locked_at.is_(None))
-        return statement
+        return statement if self.status is None else statement.where(self.status)
 
 
 def place_of(person: Any, sort: str) -> str:
@@ -221,7 +298,8 @@ def _behind(sort: str, place: str, columns: Any) -> ColumnElement[bool]:
         created_at = datetime.fromisoformat(moment)
     except ValueError:
         created_at = None
-    if created_at is None or created_at.tzinfo is None or not is_id(user_id):
+    # Only the spelling of `place_of`: with a moment of another zone the calendar may end before it is converted to ours.
+    if created_at is None or created_at.utcoffset() != timedelta(0) or created_at.isoformat() != moment or not is_id(user_id):
         raise Invalid(faults=[Fault("/after", "malformed", "This is no place in this list. Take it from the Link header.")])
     here = tuple_(literal(created_at, _U.created_at.type), literal(user_id, _U.id.type))
     there = tuple_(columns.created_at, columns.id)

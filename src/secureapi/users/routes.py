@@ -11,7 +11,7 @@ from secureapi.core.api import Blueprint, accepts, asks, returns
 from secureapi.core.pages import Page, link_header
 from secureapi.core.requests import current_client
 from secureapi.core.services import service
-from secureapi.security.guard import Guard, public, requires, signed_in
+from secureapi.security.guard import Guard, public, requires, requires_any
 from secureapi.security.identity import current_identity
 from secureapi.security.limits import Limits, limited, note
 from secureapi.security.permissions import Permission
@@ -29,7 +29,7 @@ from secureapi.users.schemas import (
     UserResponse,
 )
 from secureapi.users.service import Profiles, Registration, Roles
-from secureapi.users.visibility import as_seen, finds_by_address, viewer
+from secureapi.users.visibility import as_seen, finds_by_address, finds_by_status, viewer
 
 blueprint = Blueprint("users", __name__, description="Accounts: one's own, and other people's for those who may.")
 _EXAMPLE = {"username": "johndoe", "email": "john@example.com", "password": "Tall-Trees-42!"}
@@ -126,12 +126,14 @@ def patch_me(changes: dict[str, Any]) -> Any:
 def list_users(wanted: dict[str, Any]) -> Any:
     """A page of accounts, oldest first unless `sort` says otherwise. Leaves an event.
 
-    Whoever sees only the outline of addresses finds nobody by them either.
+    Whoever sees only the outline of addresses finds nobody by them either, and whoever sees no `status` tells `active` from `disabled`
+    by it and no more: `locked` and `invited` are 422.
     """
     caller, by = current_identity(), viewer(current_identity())
     if "role" in wanted:
         service(Roles).refuse_unknown(wanted["role"])
-    page: Page = service(Profiles).page(**wanted, by_address=finds_by_address(by), caller=caller, client=current_client())
+    sees = {"by_address": finds_by_address(by), "by_status": finds_by_status(by)}
+    page: Page = service(Profiles).page(**wanted, **sees, caller=caller, client=current_client())
     return replace(page, items=[as_seen(person, by) for person in page.items]), _links(page, sort=wanted["sort"], after=wanted.get("after"))
 
 
@@ -146,9 +148,12 @@ def _links(page: Page, *, sort: str, after: str | None) -> dict[str, str]:
 
 
 @blueprint.get("/<id:user_id>")
-@signed_in
+@requires_any(Permission.SELF_READ, Permission.USERS_READ)
 @returns(UserAsSeenResponse)
 def read_user(user_id: str) -> Any:
-    """Somebody's account, for callers with `users:read`, or one's own. Anything else is 404. Leaves an event."""
+    """Somebody's account, for callers with `users:read`; one's own with `self:read`. Anything else is 404. Leaves an event.
+
+    An API key with `self:read` reads the account of its owner, one with `users:read` those of everybody.
+    """
     caller = current_identity()
     return as_seen(service(Profiles).of(user_id=user_id, caller=caller, client=current_client()), viewer(caller, user_id))

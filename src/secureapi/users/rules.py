@@ -7,12 +7,18 @@ import unicodedata
 
 from email_validator import EmailNotValidError, validate_email
 
+from secureapi.core.identifiers import is_id
+
 USERNAME_PATTERN = r"[A-Za-z0-9_-]{3,50}"
+WEBSITE_PATTERN = r"https?://[^\s<>\"'\\\u0000-\u0020\u007f-\u009f\u202a-\u202e\u2066-\u2069]{1,247}"
+BIO_LENGTH, WEBSITE_LENGTH = 500, 255
 ROLE_PATTERN = r"[a-z][a-z0-9-]{1,31}"
 EMAIL_LENGTH = 254
 """RFC 5321 section 4.5.3.1.3: 256 octets with the angle brackets."""
 CANONICAL_LENGTH = 512
 """Folding makes some texts longer: U+FDFA alone becomes eighteen characters."""
+STATUSES = ("active", "invited", "locked", "disabled")
+"""What an account is called: see `RECORD` in `users/repository.py`."""
 SORTS = ("created_at", "-created_at", "username", "-username")
 """Orders in which accounts may be listed; a minus sign turns one around."""
 MOST_PASSED = 2_000
@@ -83,5 +89,6 @@ def canonical_login(name: str) -> str:
 
 
 def is_reserved(username: str) -> bool:
-    """Whether a name would be taken for the service itself."""
-    return canonical_text(username) in RESERVED_USERNAMES
+    """Whether a name would be taken for the service itself, or for the id of an account."""
+    canonical = canonical_text(username)
+    return canonical in RESERVED_USERNAMES or is_id(canonical)

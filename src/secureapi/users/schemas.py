@@ -6,10 +6,9 @@ from marshmallow import ValidationError, fields, validates_schema
 
 from secureapi.core.pages import PageQuery
 from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text
-from secureapi.users.rules import EMAIL_LENGTH, MOST_PASSED, SORTS, USERNAME_PATTERN
+from secureapi.users.rules import BIO_LENGTH, EMAIL_LENGTH, MOST_PASSED, SORTS, STATUSES, USERNAME_PATTERN, WEBSITE_LENGTH, WEBSITE_PATTERN
 
 _USERNAME_SAYS = "A username has 3 to 50 letters, digits, hyphens and underscores."
-_WEBSITE = r"https?://[^\s<>\"'\\\u0000-\u0020\u007f-\u009f\u202a-\u202e\u2066-\u2069]{1,247}"
 
 
 def username_field(**kwargs: Any) -> Text:
@@ -50,8 +49,8 @@ class ProfileChange(StrictSchema):
     username = username_field()
     email = email_field()
     full_name = Text(most=100, pattern=LINE, allow_none=True)
-    bio = Text(most=500, allow_none=True)
-    website = Text(most=255, pattern=_WEBSITE, says="A website begins with http:// or https://.", allow_none=True)
+    bio = Text(most=BIO_LENGTH, allow_none=True)
+    website = Text(most=WEBSITE_LENGTH, pattern=WEBSITE_PATTERN, says="A website begins with http:// or https://.", allow_none=True)
 
     @validates_schema
     def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
@@ -79,8 +78,11 @@ class UserAsSeenResponse(UserResponse):
     """An account as other people see it, each what he may: see `visibility.py`."""
 
     pending_email = fields.String(allow_none=True, metadata={"description": "For its owner only."})
-    status = OneOf(["active", "locked", "disabled"], metadata={"description": "For administrators only, as all that follows."})
+    status = OneOf(STATUSES, metadata={"description": "For administrators only, as all that follows. `invited`: nobody has come yet."})
     locked_at = MomentField(allow_none=True)
+    locked_until = MomentField(allow_none=True, metadata={"description": "When the lock falls by itself; null: when it is lifted."})
+    lock_reason = fields.String(allow_none=True)
+    invited_at = MomentField(allow_none=True, metadata={"description": "When the newest invitation was sent, while none is accepted."})
     password_changed_at = MomentField()
     must_change_password = fields.Boolean(metadata={"description": "Whether the password opens nothing until another one is set."})
 
@@ -100,7 +102,7 @@ class UserListQuery(PageQuery):
 
     q = Text(least=1, most=100, pattern=LINE, metadata={"description": "Beginning of a username or an address, taken literally."})
     role = role_name()
-    status = OneOf(["active", "locked", "disabled"])
+    status = OneOf(STATUSES)
     sort = OneOf(SORTS, load_default="created_at")
     after = Text(
         least=1,

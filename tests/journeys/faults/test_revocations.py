@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from secureapi.auth.service import Credentials
+from secureapi.auth.service import Administration
 from secureapi.core.requests import Client
 from support.faults import FAULTS, MANY, ME, renew_workers, seen_by_every_worker
 from support.house import House
@@ -43,7 +43,7 @@ def fall(live, person):
 
 
 def disable(live, person):
-    live.house.service(Credentials).disable(user_id=person.id, client=TERMINAL)
+    live.house.service(Administration).disable(user_id=person.id, caller=None, client=TERMINAL)
 
 
 def be_caught(live, person):

@@ -27,7 +27,7 @@ class FakeStore:
 
 
 def callers(most=60, seconds=60, answer=1):
-    return KnownCallers(FakeStore(answer), Rate(most, seconds), most_held=1)
+    return KnownCallers(FakeStore(answer), lambda: Rate(most, seconds), most_held=1)
 
 
 def answer(*, accepted=1, count=1, wait=60_000, copy=b"", mark=b"", epoch=b"e", now=1_000):

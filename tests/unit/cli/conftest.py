@@ -1,5 +1,6 @@
 """Commands run as people run them: through Flask's own group, in an empty folder, with nothing of this machine's environment."""
 
+import importlib.metadata
 import os
 import secrets
 import shutil
@@ -14,6 +15,18 @@ from secureapi.core.services import service
 
 PASSWORD = "Tall-Trees-42!"
 _KEPT = {"PATH", "HOME", "LANG", "TMPDIR", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_of_packages():
+    """Which packages bring commands is looked up once a run, not at each command: that reads the papers of every installed package."""
+    look_up = importlib.metadata.entry_points
+    found = look_up(group="flask.commands")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            importlib.metadata, "entry_points", lambda **asked: found if asked == {"group": "flask.commands"} else look_up(**asked)
+        )
+        yield
 
 
 @pytest.fixture

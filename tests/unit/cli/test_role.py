@@ -69,7 +69,7 @@ def test_an_account_is_locked_unlocked_and_deleted_and_the_last_administrator_is
 
     assert users("lock", "anna").stdout == "anna is locked.\n"
     assert "locked" in users("list", "--status", "locked").stdout
-    assert users("unlock", "anna").stdout == "anna is not locked any more.\n"
+    assert users("unlock", "anna").stdout.startswith("anna is not locked any more")
     assert users("require-password-change", "anna").exit_code == 0
     assert users("delete", "anna", input="n\n").exit_code == 1
     assert users("delete", "anna", "--yes").stdout == "anna is gone.\n"

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from secureapi.core.clock import FrozenClock
 from secureapi.core.database import table_of
-from secureapi.security.attempts import PASSWORD, SESSION, TYPED, Attempts, kinds_of
+from secureapi.security.attempts import PASSWORD, SESSION, TYPED, Attempts, Bound, kinds_of
 from secureapi.security.models import Throttle
 
 WINDOW = timedelta(minutes=30)
@@ -21,7 +21,7 @@ def clock():
 
 @pytest.fixture
 def attempts(clock):
-    return Attempts(clock=clock, most=MOST, window=WINDOW)
+    return Attempts(clock=clock, bound=lambda: Bound(MOST, WINDOW))
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_what_is_refused_is_not_counted_so_that_what_is_given_back_can_be_tried_
 
 
 def test_a_limit_of_one_locks_at_the_first(database, clock):
-    strict = Attempts(clock=clock, most=1, window=WINDOW)
+    strict = Attempts(clock=clock, bound=lambda: Bound(1, WINDOW))
     with database.transaction() as session:
         first, second = strict.reserve(session, "k"), strict.reserve(session, "k")
         assert (first.is_allowed, first.is_last, second.is_allowed, second.is_last) == (True, True, False, False)
@@ -182,7 +182,7 @@ def test_the_moment_is_compared_the_same_in_every_time_zone(database):
     there = FrozenClock(datetime(2026, 11, 21, 23, 30, tzinfo=timezone(timedelta(hours=14))))
     with database.transaction() as session:
         for n in range(1, 4):
-            assert Attempts(clock=here if n % 2 else there, most=MOST, window=WINDOW).reserve(session, "k").number == n
+            assert Attempts(clock=here if n % 2 else there, bound=lambda: Bound(MOST, WINDOW)).reserve(session, "k").number == n
 
 
 def test_each_kind_counts_apart_and_says_what_it_counts(database, clock, make_settings):

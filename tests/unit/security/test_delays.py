@@ -29,7 +29,7 @@ def sleeper():
 
 
 def delays(sleeper, first=0.5, most_waiting=3):
-    return Delays(first=first, most_waiting=most_waiting, sleep=sleeper.sleep, timer=sleeper.timer)
+    return Delays(first=lambda: first, most_waiting=most_waiting, sleep=sleeper.sleep, timer=sleeper.timer)
 
 
 def test_two_are_free_and_each_further_one_waits_twice_as_long_until_the_lock(sleeper):

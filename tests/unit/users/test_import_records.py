@@ -86,6 +86,14 @@ class TestCsv:
 
         assert codes(found) == ["malformed_row"] + [""] * 1000
 
+    def test_a_text_of_many_lines_is_one_record_and_two_forgotten_marks_are_not(self):
+        lines = b"x\r\n" * 400
+
+        assert codes(csv_rows(b'email,name\na@b.c,"' + lines + b'"\nlast@b.c,1\n')) == ["", ""]
+        between = b"p@b.c,x\n" * 100
+        found = csv_rows(b'email,name\nbad@b.c,"open\n' + between + b'bad@b.c,"open\n' + between)
+        assert codes(found) == ["malformed_row", *[""] * 100, "malformed_row", *[""] * 100]
+
     def test_ten_thousand_open_quotation_marks_are_read_in_bounded_time(self):
         line = b'a@b.c,"' + b"x" * 5000 + b"\n"
         # Each pair of lines is one field by the rules of CSV; what counts is that none is looked at more than so many times.

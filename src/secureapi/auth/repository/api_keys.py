@@ -33,8 +33,10 @@ PRESENTED_KEY = Statement(
         _K.daily_quota,
         _K.expires_at,
         _K.revoked_at,
+        _U.username,
         _U.role,
         _U.status,
+        _U.locked_until,
     )
     .join_from(table_of(ApiKeyValue), table_of(ApiKey), _K.id == _V.key_id)
     .join(table_of(User), _U.id == _K.user_id)

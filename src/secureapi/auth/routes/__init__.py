@@ -1,6 +1,17 @@
 """The endpoints of this room, a file for each group."""
 
-from secureapi.auth.routes import administering, api_keys, figures, for_services, password_check, recovery, sessions, signing_in
+from secureapi.auth.routes import (
+    administering,
+    api_keys,
+    configuration,
+    figures,
+    for_services,
+    importing,
+    password_check,
+    recovery,
+    sessions,
+    signing_in,
+)
 from secureapi.auth.routes.blueprints import administration, auth, my_credentials, people
 
 __all__ = [
@@ -8,8 +19,10 @@ __all__ = [
     "administration",
     "api_keys",
     "auth",
+    "configuration",
     "figures",
     "for_services",
+    "importing",
     "my_credentials",
     "password_check",
     "people",

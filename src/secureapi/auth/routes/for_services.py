@@ -45,7 +45,7 @@ def introspect(question: dict[str, Any]) -> Any:
     The client proves itself with HTTP Basic, or with `client_id` and `client_secret` in the form. Whatever is wrong with a token, and
     whether it ever was one, the answer is `{"active": false}` and nothing else. Asking changes nothing about the token.
     """
-    return service(Introspection).introspect(question["token"])
+    return service(Introspection).introspect(question["token"], address=question.get("address", ""))
 
 
 @auth.post("/revoke")
@@ -55,7 +55,7 @@ def introspect(question: dict[str, Any]) -> Any:
 @accepts(TokenQuestion, form=True, example={"token": "sar_..."})
 @returns(None, description="Done, or there was nothing to do.")
 def revoke(question: dict[str, Any]) -> Any:
-    """End the session that a token belongs to, and with it every token of that session (RFC 7009).
+    """End the session that a token belongs to, and with it every token of that session (RFC 7009). An API key is revoked as leaked.
 
     The client proves itself as for introspection. The answer is the same for a token that is unknown or over.
     """

@@ -49,6 +49,20 @@ def reset_password(wanted: dict[str, Any]) -> Any:
     return {"message": "Password changed. Sign in with the new one."}
 
 
+@auth.post("/invitation/accept")
+@public
+@limited("recovery")
+@accepts(ResetRequest, example=_TOKEN | {"new_password": "Tall-Trees-42!"})
+@returns(MessageResponse)
+def accept_invitation(wanted: dict[str, Any]) -> Any:
+    """Choose the password of an account that was made for one, with the token of the link in the invitation. Nobody is signed in.
+
+    A token is good once (400 `invalid_link`). A password that breaks rules (400 `weak_password`) does not use it up.
+    """
+    service(Recovery).accept_invitation(**wanted, client=current_client())
+    return {"message": "Your account is ready. Sign in with your password."}
+
+
 @auth.post("/unlock")
 @public
 @limited("recovery")

@@ -4,12 +4,13 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from secureapi.core.schemas import LINE, Message, OneOf, Password, StrictSchema, Text, WholeNumber
+from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text, WholeNumber
 from secureapi.security.permissions import Permission
 from secureapi.users.rules import ROLE_PATTERN
-from secureapi.users.schemas import ProfileChange, email_field, role_name, username_field
+from secureapi.users.schemas import ProfileChange, UserAsSeenResponse, email_field, role_name, username_field
 
 _PERMISSIONS = sorted(permission.value for permission in Permission)
+_TEN_YEARS = 10 * 365 * 24 * 60
 _ROLE_SAYS = "A role has 2 to 32 lower-case letters, digits and hyphens, and begins with a letter."
 
 
@@ -34,6 +35,33 @@ class UserChange(ProfileChange):
 
     role = role_name(metadata={"description": "Needs `admin:write`, and every permission of the role."})
     status = OneOf(["active", "disabled"], metadata={"description": "Needs `admin:write`."})
+
+
+class UserChangedResponse(UserAsSeenResponse):
+    """An account that was made or changed. Whoever may not read accounts gets its id, its username and what he sent."""
+
+    email = fields.String()
+    full_name = fields.String(allow_none=True)
+    bio = fields.String(allow_none=True)
+    website = fields.String(allow_none=True)
+    role = fields.String()
+    is_active = fields.Boolean()
+    is_email_verified = fields.Boolean()
+    created_at = MomentField()
+    updated_at = MomentField()
+
+
+class UserLock(StrictSchema):
+    """How long, and why. Nothing of it needs to be said."""
+
+    until = MomentField(metadata={"description": "When the lock falls by itself."})
+    minutes = WholeNumber(least=1, most=_TEN_YEARS, metadata={"description": "The same, from now on."})
+    reason = Text(least=1, most=200, pattern=LINE, metadata={"description": "For administrators; nobody else is told."})
+
+    @validates_schema
+    def _one_end(self, data: dict[str, Any], **_kwargs: Any) -> None:
+        if "until" in data and "minutes" in data:
+            raise ValidationError(Message("one_of", "Give either `until` or `minutes`."), "minutes")
 
 
 class RoleCreation(StrictSchema):

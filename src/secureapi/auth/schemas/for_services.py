@@ -25,6 +25,9 @@ class TokenQuestion(StrictSchema):
         unknown = EXCLUDE
 
     token = Whatever(least=1, required=True, load_only=True)
+    address = Whatever(
+        metadata={"description": "Where the token came from: an API key that is bound to networks is active from these only. Ours."}
+    )
     token_type_hint = Whatever(metadata={"description": "Ignored: our tokens tell by themselves what they are."})
 
 
@@ -32,9 +35,12 @@ class IntrospectionResponse(StrictSchema):
     """RFC 7662 section 2.2. Nothing but `active` for a token that is not active."""
 
     active = fields.Boolean(required=True)
-    token_type = fields.String(metadata={"description": "`Bearer` for an access token, `refresh_token` for the other kind."})
+    token_type = fields.String(
+        metadata={"description": "`Bearer` for an access token, `refresh_token` for the other kind, `api_key` for an API key."}
+    )
     client_id = fields.String()
     sub = fields.String(metadata={"description": "The user's id."})
+    scope = fields.String(metadata={"description": "For API keys: what it may do at this moment, and nothing besides."})
     username = fields.String()
     iss = fields.String()
     aud = fields.String()

@@ -4,6 +4,7 @@ from secureapi.auth.service.addresses import Addresses
 from secureapi.auth.service.administration import Administration
 from secureapi.auth.service.api_keys import ApiKeys
 from secureapi.auth.service.clients import Clients
+from secureapi.auth.service.configuration import Configuration
 from secureapi.auth.service.credentials import Credentials
 from secureapi.auth.service.disowning import Disowning
 from secureapi.auth.service.figures import Statistics
@@ -22,6 +23,7 @@ __all__ = [
     "Administration",
     "ApiKeys",
     "Clients",
+    "Configuration",
     "Credentials",
     "Disowning",
     "FreshToken",

@@ -94,7 +94,7 @@ class Addresses:
     def _mark_verified(self, token: str, client: Client) -> None:
         with self._database.transaction(client) as session:
             link, user = self._followed.take(session, Purpose.VERIFY_EMAIL, token)
-            if not user.is_active or link.details["address"] != self._hash_of(user.email):
+            if not user.is_active_at(self._clock.now()) or link.details["address"] != self._hash_of(user.email):
                 raise LinkRefused
             if not user.is_email_verified:
                 user.email_verified_at = user.updated_at = self._clock.now()
@@ -116,7 +116,7 @@ class Addresses:
 
     def _change(self, token: str, client: Client) -> None:
         with self._database.transaction(client) as session:
-            link, user = self._followed.take(session, Purpose.CONFIRM_EMAIL, token)
+            link, user = self._followed.take(session, Purpose.CONFIRM_EMAIL, token, wanted=lambda _, user: user.pending_email)
             wanted = user.pending_email
             if wanted is None or not self._is_meant(link, user) or link.details["address"] != self._hash_of(wanted):
                 raise LinkRefused

@@ -27,8 +27,9 @@ from secureapi.core.outbox import Outbox
 from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
 from secureapi.security.trail import Trail
-from secureapi.settings import Settings
+from secureapi.settings.in_force import Present
 from secureapi.users.custom_roles import standing_of
+from secureapi.users.errors import NoSuchUser
 from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
 
@@ -88,7 +89,7 @@ class ApiKeys:
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: Present,
         database: Database,
         clock: Clock,
         trail: Trail,
@@ -126,7 +127,7 @@ class ApiKeys:
                 _refuse_not_held(session, scopes, user)
                 keys = ApiKeyRepository(session)
                 # Counted with the owner's row locked, so that of any number at once none is one too many.
-                if keys.count_living(user.id, now=now) >= self._settings.max_api_keys_per_user:
+                if keys.count_living(user.id, now=now) >= self._settings.now.max_api_keys_per_user:
                     raise TooManyApiKeys
                 key = ApiKey(
                     id=new_id(),
@@ -192,10 +193,10 @@ class ApiKeys:
             key.revoked_at, key.revoke_reason = self._clock.now(), "owner" if caller else "administrator"
             self._trail.record(session, events.API_KEY_REVOKED, client=client, actor=caller, subject_id=key.user_id, revoked_key_id=key.id)
 
-    def revoke_leaked(self, *, value: str, client: Client) -> ShownKey:
+    def revoke_leaked(self, *, value: str, client_id: str | None = None, client: Client) -> ShownKey:
         """Revoke the key that a value belongs to, the newest or a former one, and tell its owner. Raises `NotAnApiKey`, `NoSuchApiKey`.
 
-        One that was revoked already leaves an event all the same: it has been found somewhere.
+        One that was revoked already leaves an event all the same: it has been found somewhere. `client_id` is the service that found it.
         """
         if not is_well_formed(value):
             raise NotAnApiKey
@@ -216,6 +217,7 @@ class ApiKeys:
                 subject_id=key.user_id,
                 revoked_key_id=key.id,
                 was_living=was_living,
+                **({"client_id": client_id} if client_id else {}),
             )
             session.flush()
             return self._find(session, key.id, now)
@@ -233,9 +235,14 @@ class ApiKeys:
         return Usage(key_id, row.daily_quota, _requests_on(today, used), used)
 
     def _owner(self, session: Session, user_id: str, caller: Identity | None) -> User:
-        """Whose key it is, locked. Raises `Unauthenticated` for a caller who was thrown out while he waited for the row."""
-        user = UserRepository(session).get(user_id, lock=True)
-        if caller and not (user.is_active and self._is_going(session, caller)):
+        """Whose key it is, locked. Raises `Unauthenticated` for a caller who was deleted or thrown out while he waited for the row."""
+        try:
+            user = UserRepository(session).get(user_id, lock=True)
+        except NoSuchUser:
+            if caller is None:
+                raise
+            raise Unauthenticated from None
+        if caller and not (user.is_active_at(self._clock.now()) and self._is_going(session, caller)):
             raise Unauthenticated
         return user
 
@@ -251,10 +258,11 @@ class ApiKeys:
         return _shown(row, now)
 
     def _expiry(self, days: int | None, now: datetime) -> datetime:
-        return now + timedelta(days=days or self._settings.api_key_max_days)
+        return now + timedelta(days=days or self._settings.now.api_key_max_days)
 
     def _refuse_beyond_bounds(self, days: int | None, per_minute: int | None) -> None:
-        most_days, most_requests = self._settings.api_key_max_days, self._settings.api_key_max_requests_per_minute
+        settings = self._settings.now
+        most_days, most_requests = settings.api_key_max_days, settings.api_key_max_requests_per_minute
         faults = []
         if days is not None and days > most_days:
             faults.append(Fault("/expires_in_days", "range", f"At most {most_days} days are allowed here."))

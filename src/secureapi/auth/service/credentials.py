@@ -1,10 +1,10 @@
-"""Changing passwords, and what administrators do to accounts that must end sessions at once."""
+"""Passwords of accounts: changed by their owners, and set at the command line. What becomes of accounts is in `administration.py`."""
 
 from secureapi.auth import events
 from secureapi.auth.callers import Callers
 from secureapi.auth.device_tokens import NOTHING, DeviceTokens, Presented
 from secureapi.auth.errors import PasswordChangedMeanwhile, WrongCurrentPassword
-from secureapi.auth.repository import ApiKeyRepository, SessionRepository
+from secureapi.auth.repository import SessionRepository
 from secureapi.auth.service.lanes import Lanes
 from secureapi.auth.service.new_passwords import NewPasswords
 from secureapi.auth.service.proofs import Proofs
@@ -15,14 +15,10 @@ from secureapi.core.outbox import Outbox
 from secureapi.core.requests import Client
 from secureapi.security.attempts import Attempts
 from secureapi.security.errors import WeakPassword
-from secureapi.security.events import ACCOUNT_UNLOCKED
 from secureapi.security.identity import Identity
 from secureapi.security.passwords import PasswordHasher
-from secureapi.security.permissions import Role
 from secureapi.security.trail import Trail
-from secureapi.users import events as user_events
-from secureapi.users.errors import LastAdministrator, NoSuchUser
-from secureapi.users.models import Status, User
+from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
 
 _TRIES = 5
@@ -30,7 +26,7 @@ _TRIES = 5
 
 
 class Credentials:
-    """Passwords of accounts that exist, and whether those accounts may be used."""
+    """Passwords of accounts that exist."""
 
     def __init__(
         self,
@@ -90,7 +86,7 @@ class Credentials:
         now = self._clock.now()
         with self._database.transaction(client) as session:
             user = UserRepository(session).get(known.id, lock=True)
-            family = SessionRepository(session).find_living(caller.session_id, now=now) if user.is_active else None
+            family = SessionRepository(session).find_living(caller.session_id, now=now) if user.is_active_at(now) else None
             if family is None or user.password_changed_at != known.password_changed_at or user.password_refused_since:
                 return None
             is_known = device.find(user.id, since=user.devices_since) is not None
@@ -137,45 +133,7 @@ class Credentials:
             self._outbox.add(session, "notice.password_changed", user_id=user.id, address=client.address, by_administrator=True)
         return True
 
-    def disable(self, *, user_id: str, client: Client) -> bool:
-        """Disable an account, end its sessions and forget its devices. Whether it was active. Raises `LastAdministrator`."""
-        return self._switch(user_id, Status.DISABLED, client)
-
-    def enable(self, *, user_id: str, client: Client) -> bool:
-        """Enable an account again; its old sessions stay ended. Whether it was disabled."""
-        return self._switch(user_id, Status.ACTIVE, client)
-
-    def unlock(self, *, user_id: str, client: Client) -> bool:
-        """Forget the wrong attempts of an account, in every lane. Whether there were any."""
-        with self._database.transaction(client) as session:
-            UserRepository(session).get(user_id)
-            was_locked = self._attempts.clear_all(session, user_id)
-            if was_locked:
-                self._trail.record(session, ACCOUNT_UNLOCKED, client=client, subject_id=user_id)
-        return was_locked
-
     def is_locked(self, *, user_id: str) -> bool:
         """Whether an account takes no password of strangers just now. Devices and addresses that it knows have locks of their own."""
         with self._database.transaction() as session:
             return self._attempts.is_locked(session, self._lanes.strangers_of(user_id))
-
-    def _switch(self, user_id: str, status: Status, client: Client) -> bool:
-        now = self._clock.now()
-        with self._database.transaction(client) as session:
-            people = UserRepository(session).lock_people({user_id}, with_administrators=status is Status.DISABLED)
-            if user_id not in people:
-                raise NoSuchUser
-            if status is Status.DISABLED and {one.id for one in people.values() if one.role == Role.ADMIN and one.is_active} == {user_id}:
-                raise LastAdministrator
-            user = people[user_id]
-            is_new, user.locked_at = user.status != status, None
-            if is_new:
-                user.status, user.updated_at = status.value, now
-                happened = user_events.ENABLED if status is Status.ACTIVE else user_events.DISABLED
-                self._trail.record(session, happened, client=client, subject_id=user_id)
-            if status is Status.DISABLED:
-                user.devices_since = now
-                SessionRepository(session).end_all_of(user_id, reason="disabled", now=now)
-                ApiKeyRepository(session).revoke_all_of(user_id, reason="disabled", now=now)
-        self._callers.user_changed(user_id)
-        return is_new

@@ -23,7 +23,7 @@ from secureapi.core.requests import Client
 from secureapi.security.links import Link, OneTimeLinks, Purpose
 from secureapi.security.trail import Trail
 from secureapi.users import events as user_events
-from secureapi.users.mailboxes import mailbox, no_address
+from secureapi.users.mailboxes import is_no_address, mailbox, no_address
 from secureapi.users.models import User
 from secureapi.users.rules import canonical_email
 
@@ -62,7 +62,7 @@ class Disowning:
         """
         now = self._clock.now()
         with self._followed.remembered(Purpose.NOT_ME, client), self._database.transaction(client) as session:
-            link, user = self._followed.take(session, Purpose.NOT_ME, token)
+            link, user = self._followed.take(session, Purpose.NOT_ME, token, wanted=self._address_of)
             ended = SessionRepository(session).end_all_of(user.id, reason="disowned", now=now)
             # Whoever was in there may have made one, which would outlive the password that he knew.
             keys = ApiKeyRepository(session).revoke_all_of(user.id, reason="disowned", now=now)
@@ -74,9 +74,14 @@ class Disowning:
             self._give_back(session, user, link, client)
             told: dict[str, Any] = {"ended": ended} | ({"keys": keys} if keys else {})
             self._trail.record(session, events.DISOWNED, client=client, subject_id=user.id, **told)
-            if user.is_active:
+            if user.is_active_at(now):
                 self._requested_mail.send_reset(session, user, sealed_to=sealed_to)
         self._callers.user_changed(user.id)
+
+    def _address_of(self, link: Link, _user: User) -> str | None:
+        """The address that a link was sent to, unless nobody can read that any more."""
+        address = self._recipients.unseal(link.details["sealed_to"])
+        return None if address is None or is_no_address(address) else address
 
     def _give_back(self, session: Session, user: User, link: Link, client: Client) -> None:
         """The account gets the address that the link was sent to. Links that were sent elsewhere later are worth nothing then.
@@ -86,10 +91,10 @@ class Disowning:
         moments at which messages were written: a thief can have one to himself written first, and clocks of hosts differ.
         """
         self._links.withdraw_later(session, user.id, Purpose.NOT_ME, number=link.details["number"], address=link.details["address"])
-        address = self._recipients.unseal(link.details["sealed_to"]) or user.email
+        address = self._address_of(link, user) or user.email
         if mailbox(address) == mailbox(user.email):
             return
-        if user.is_active and user.is_email_verified:
+        if user.is_active_at(self._clock.now()) and user.is_email_verified:
             self._notices.leave(session, "notice.email_returned", user)
         try:
             with session.begin_nested():

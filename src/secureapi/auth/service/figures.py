@@ -37,7 +37,7 @@ class Statistics:
         """The present figures."""
         now = self._clock.now()
         with self._database.reading() as connection:
-            people = count_people(connection)
+            people = count_people(connection, now=now)
             return Figures(
                 users=people.by_status,
                 roles=people.by_role,

@@ -1,6 +1,6 @@
 """What every use case does that begins with a link from a message: look at it, lock its account, use it up, remember refusals."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.orm import Session
@@ -14,6 +14,13 @@ from secureapi.security.trail import Trail
 from secureapi.users.errors import NoSuchUser
 from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
+from secureapi.users.rules import canonical_email
+
+Wanted = Callable[[Link, User], str | None]
+
+
+def _nothing(_link: Link, _user: User) -> None:
+    return None
 
 
 class FollowedLinks:
@@ -24,17 +31,22 @@ class FollowedLinks:
         self._trail = trail
         self._links = links
 
-    def take(self, session: Session, purpose: Purpose, token: str) -> tuple[Link, User]:
+    def take(self, session: Session, purpose: Purpose, token: str, *, wanted: Wanted = _nothing) -> tuple[Link, User]:
         """Use a link up, and lock its account. Raises `LinkRefused`.
 
         The account first, then the link: whoever withdraws links does it in this order, and two orders would wait for one another.
+        `wanted` tells which address the account is about to get: whoever has it is locked along with it.
         """
-        seen = self._links.look_at(session, purpose, token)
+        seen, users = self._links.look_at(session, purpose, token), UserRepository(session)
         try:
-            user = UserRepository(session).get(seen.user_id or "", lock=True)
+            user = users.get(seen.user_id or "")
         except NoSuchUser:
             raise LinkRefused from None
-        return self._links.take(session, purpose, token), user
+        address = wanted(seen, user)
+        people = users.lock_people({user.id}, known_as=[canonical_email(address)] if address else [])
+        if user.id not in people:
+            raise LinkRefused
+        return self._links.take(session, purpose, token), people[user.id]
 
     @contextmanager
     def remembered(self, purpose: Purpose, client: Client) -> Iterator[None]:

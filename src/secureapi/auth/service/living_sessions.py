@@ -15,9 +15,13 @@ from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
+from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
 from secureapi.users.repository import UserRepository
 from secureapi.users.service.authority import Authority
+
+_NEEDED = (Permission.USERS_WRITE, Permission.ADMIN_WRITE)
+"""To end what is somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class LivingSessions:
 
     def end_one_of(self, *, user_id: str, session_id: str, caller: Identity | None, client: Client) -> None:
         """End one of somebody's, for administrators. Raises `NoSuchUser`, `HigherRank`, `NoSuchSession`."""
-        with self._authority.over(user_id, act="end-session", caller=caller, client=client) as case:
+        with self._authority.over(user_id, act="end-session", needs=_NEEDED, caller=caller, client=client) as case:
             session = case.session
             was_living = SessionRepository(session).end_one_of(user_id, session_id, reason="administrator", now=self._clock.now())
             if was_living:
@@ -102,7 +106,7 @@ class LivingSessions:
 
         Raises `NoSuchUser`, `HigherRank`.
         """
-        with self._authority.over(user_id, act="end-sessions", caller=caller, client=client) as case:
+        with self._authority.over(user_id, act="end-sessions", needs=_NEEDED, caller=caller, client=client) as case:
             session = case.session
             ended = SessionRepository(session).end_all_of(user_id, reason="administrator", now=self._clock.now())
             self._trail.record(session, events.SESSIONS_REVOKED, client=client, actor=caller, subject_id=user_id, ended=ended)

@@ -9,15 +9,14 @@ from secureapi.core.clock import Clock
 from secureapi.core.outbox import Note
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
-from secureapi.security.attempts import Attempts
+from secureapi.security.attempts import Attempts, Bound
 from secureapi.security.trail import Trail
 from secureapi.users.mailboxes import recipient_hash
 from secureapi.users.models import User
 from secureapi.users.rules import canonical_email
 
-_MANY = 60
-_SOME = 15
-_AN_HOUR = timedelta(hours=1)
+_MANY = Bound(60, timedelta(hours=1))
+_SOME = Bound(15, timedelta(hours=1))
 
 
 class MailBudget:
@@ -29,8 +28,8 @@ class MailBudget:
 
     def __init__(self, *, attempts: Attempts, clock: Clock, secret_box: SecretBox, trail: Trail) -> None:
         self._few = attempts
-        self._many = Attempts(clock=clock, most=_MANY, window=_AN_HOUR)
-        self._some = Attempts(clock=clock, most=_SOME, window=_AN_HOUR)
+        self._many = Attempts(clock=clock, bound=lambda: _MANY)
+        self._some = Attempts(clock=clock, bound=lambda: _SOME)
         self._secrets = secret_box
         self._trail = trail
 

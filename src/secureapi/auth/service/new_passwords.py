@@ -47,7 +47,7 @@ class NewPasswords:
         former = user.password_hash
         user.password_hash = password_hash
         user.password_changed_at = user.updated_at = now
-        user.password_refused_since = None
+        user.password_refused_since = user.invited_at = None
         history = PasswordHistoryRepository(session)
         if self.has_history:
             history.add(user.id, former, replaced_at=now)

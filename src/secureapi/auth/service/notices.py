@@ -52,6 +52,8 @@ NOTICES: Mapping[str, Notice] = {
     "notice.email_change": Notice("mail.email_change", _NOT_ME),
     "notice.email_changed": Notice("mail.email_changed", _NOT_ME),
     "notice.email_returned": Notice("mail.email_returned", {}),
+    "notice.address_taken": Notice("mail.address_taken", {}),
+    "notice.address_given": Notice("mail.address_given", {}),
     "notice.locked": Notice("mail.locked", _NOT_ME | {"unlock": Purpose.UNLOCK}, is_bounded=True),
     "notice.guesses": Notice("mail.guesses", _NOT_ME),
     "notice.api_key_created": Notice("mail.api_key_created", _NOT_ME),

@@ -63,6 +63,7 @@ class Reauthentication:
 
     def _still_going(self, session: Session, present: User, *, known: User, session_id: str, now: datetime) -> UserSession | None:
         """The session, if nothing has changed since the password was looked at."""
-        if not present.is_active or present.password_changed_at != known.password_changed_at or present.password_refused_since:
+        is_changed = present.password_changed_at != known.password_changed_at or present.password_refused_since
+        if not present.is_active_at(now) or is_changed:
             return None
         return SessionRepository(session).find_living(session_id, now=now)

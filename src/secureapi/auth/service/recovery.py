@@ -19,7 +19,7 @@ from secureapi.core.database import Database
 from secureapi.core.outbox import Outbox
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
-from secureapi.security.attempts import Attempts
+from secureapi.security.attempts import Attempts, Bound
 from secureapi.security.errors import HashingBusy, LinkRefused, WeakPassword
 from secureapi.security.events import ACCOUNT_UNLOCKED
 from secureapi.security.links import Link, OneTimeLinks, Purpose
@@ -69,7 +69,8 @@ class Recovery:
         self._new_passwords = new_passwords
         self._attempts = attempts
         self._callers = callers
-        self._tries = Attempts(clock=clock, most=_TRIES, window=timedelta(minutes=settings.reset_link_minutes))
+        tries = Bound(_TRIES, timedelta(minutes=settings.reset_link_minutes))
+        self._tries = Attempts(clock=clock, bound=lambda: tries)
 
     def ask_for_reset(self, *, email: str, client: Client) -> None:
         """Have a link sent to the account with this address, if there is one. Raises `Invalid` for what is no address.
@@ -86,8 +87,15 @@ class Recovery:
 
         Raises `LinkRefused`, and `WeakPassword`, after which the link is as good as before.
         """
-        with self._followed.remembered(Purpose.RESET_PASSWORD, client):
-            link, user = self._look_at(token, client)
+        self._set_by_link(Purpose.RESET_PASSWORD, token, new_password, client)
+
+    def accept_invitation(self, *, token: str, new_password: str, client: Client) -> None:
+        """Set the first password of an account that was made for somebody, likewise."""
+        self._set_by_link(Purpose.INVITATION, token, new_password, client)
+
+    def _set_by_link(self, purpose: Purpose, token: str, new_password: str, client: Client) -> None:
+        with self._followed.remembered(purpose, client):
+            link, user = self._look_at(purpose, token, client)
             try:
                 self._new_passwords.refuse_unfit(user, new_password, client=client)
                 password_hash = self._hasher.hash(new_password, whose=user.id)
@@ -99,21 +107,21 @@ class Recovery:
                 with self._database.transaction(client) as session:
                     self._tries.give_back(session, _tries_key(link))
                 raise
-            self._replace(token, password_hash, client)
+            self._replace(purpose, token, password_hash, client)
         self._callers.user_changed(user.id)
 
     def unlock(self, *, token: str, client: Client) -> None:
         """Lift the lock of an account with a link: forget every wrong attempt. Raises `LinkRefused`."""
         with self._followed.remembered(Purpose.UNLOCK, client), self._database.transaction(client) as session:
             _, user = self._followed.take(session, Purpose.UNLOCK, token)
-            if not user.is_active:
+            if not user.is_active_at(self._clock.now()):
                 raise LinkRefused
             self._attempts.clear_all(session, user.id)
             self._trail.record(session, ACCOUNT_UNLOCKED, client=client, subject_id=user.id)
 
-    def _look_at(self, token: str, client: Client) -> tuple[Link, User]:
+    def _look_at(self, purpose: Purpose, token: str, client: Client) -> tuple[Link, User]:
         with self._database.transaction(client) as session:
-            link = self._links.look_at(session, Purpose.RESET_PASSWORD, token)
+            link = self._links.look_at(session, purpose, token)
             attempt = self._tries.reserve(session, _tries_key(link))
             if attempt.number == 1:
                 self._tries.sweep(session)
@@ -122,11 +130,11 @@ class Recovery:
             raise LinkRefused
         return link, user
 
-    def _replace(self, token: str, password_hash: str, client: Client) -> None:
+    def _replace(self, purpose: Purpose, token: str, password_hash: str, client: Client) -> None:
         """Use the link up and put the hash in place; what somebody else may have begun with this account ends."""
         now = self._clock.now()
         with self._database.transaction(client) as session:
-            link, user = self._followed.take(session, Purpose.RESET_PASSWORD, token)
+            link, user = self._followed.take(session, purpose, token)
             if not self._is_meant(link, user):
                 raise LinkRefused
             self._new_passwords.put(session, user, password_hash, now=now)
@@ -138,7 +146,13 @@ class Recovery:
             user.pending_email = None
             ended = SessionRepository(session).end_all_of(user.id, reason="password_reset", now=now)
             self._forget_attempts(session, link, user)
-            self._links.withdraw(session, user.id, Purpose.RESET_PASSWORD, Purpose.CONFIRM_EMAIL, Purpose.UNLOCK)
+            self._links.withdraw(
+                session, user.id, Purpose.RESET_PASSWORD, Purpose.INVITATION, Purpose.CONFIRM_EMAIL, Purpose.UNLOCK
+            )
+            if purpose is Purpose.INVITATION:
+                # Nobody is told: nobody had the account before, and whoever has it now has just done it.
+                self._trail.record(session, events.INVITATION_ACCEPTED, client=client, subject_id=user.id)
+                return
             self._trail.record(session, events.PASSWORD_RESET, client=client, subject_id=user.id, ended=ended)
             self._outbox.add(session, "notice.password_reset", user_id=user.id, address=client.address)
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 from sqlalchemy.orm import Session
 
 from secureapi.auth.recipients import Recipients
+from secureapi.auth.repository.administrators import find_usernames
 from secureapi.auth.service.mail_budget import MailBudget
 from secureapi.auth.service.unconfirmed_holders import keeps_it
 from secureapi.core.clock import Clock, rfc3339, whole_minute
@@ -30,6 +31,8 @@ from secureapi.users.service.registration import REGISTRATION, VERIFICATION
 
 RESET = "request.reset"
 """The topic of the note about a lost password."""
+INVITATION = "request.invitation"
+"""The topic of the note about somebody who shall choose a password for an account that was made for him."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class _Kind:
 
 
 _RESET = _Kind("mail.reset", "reset", Purpose.RESET_PASSWORD)
+_INVITE = _Kind("mail.invitation", "accept", Purpose.INVITATION)
 _VERIFY = _Kind("mail.verify_email", "verify", Purpose.VERIFY_EMAIL)
 _CONFIRM = _Kind("mail.confirm_email", "confirm", Purpose.CONFIRM_EMAIL)
 
@@ -65,6 +69,7 @@ class RequestedMail:
         secret_box: SecretBox,
     ) -> None:
         self._reset_lifetime = timedelta(minutes=settings.reset_link_minutes)
+        self._invitation_lifetime = timedelta(days=settings.invitation_link_days)
         self._verification_lifetime = timedelta(hours=settings.verification_link_hours)
         self._registers_later = settings.email_verification == "required"
         self._clock = clock
@@ -77,7 +82,12 @@ class RequestedMail:
     @property
     def handlers(self) -> dict[str, Handler]:
         """Who does what, for `Delivery`."""
-        return {RESET: self._on_reset, VERIFICATION: self._on_verification, CONFIRMATION: self._on_confirmation}
+        return {
+            RESET: self._on_reset,
+            INVITATION: self._on_invitation,
+            VERIFICATION: self._on_verification,
+            CONFIRMATION: self._on_confirmation,
+        }
 
     def send_reset(self, session: Session, user: User, *, sealed_to: str | None = None) -> None:
         """Note a message with a link that sets a new password, in the place of earlier ones. The account's row is locked.
@@ -88,7 +98,7 @@ class RequestedMail:
 
     def is_meant(self, link: Link, user: User) -> bool:
         """Whether a link still is for this account as it is: in use, and neither thrown out nor given another password since."""
-        return user.is_active and link.details["state"] == _state_of(user)
+        return user.is_active_at(self._clock.now()) and link.details["state"] == _state_of(user)
 
     def hash_of(self, address: str) -> str:
         """What a link has in the place of an address, so that it can be told whether the account still has it, in this spelling."""
@@ -96,7 +106,7 @@ class RequestedMail:
 
     def _on_reset(self, session: Session, note: Note) -> None:
         user = self._owner(session, note)
-        if user is None or not user.is_active:
+        if user is None or not user.is_active_at(self._clock.now()):
             return
         # Somebody who asks all the time uses the budget up for longer than a link is good, and would keep the owner out.
         is_due = not self._links.has_open(session, user.id, _RESET.purpose)
@@ -105,6 +115,16 @@ class RequestedMail:
         if self._budget.allows_many(session, note, topic=_RESET.topic, user=user):
             self.send_reset(session, user)
 
+    def _on_invitation(self, session: Session, note: Note) -> None:
+        user = self._owner(session, note)
+        if user is None or user.invited_at is None or not user.is_active_at(self._clock.now()):
+            return
+        # A username, which has a strict alphabet: of his other names somebody who has an administrator's session could make a message.
+        inviter = note.details.get("invited_by") or ""
+        name = find_usernames(session.connection(), [inviter] if inviter else []).get(inviter)
+        sealed_to = self._recipients.seal(user.email)
+        self._note(session, _INVITE, user, sealed_to=sealed_to, lifetime=self._invitation_lifetime, invited_by=name or "")
+
     def _on_verification(self, session: Session, note: Note) -> None:
         user = self._owner(session, note)
         if user is None:
@@ -112,7 +132,7 @@ class RequestedMail:
                 # There may be an account by that address as soon as somebody confirms it.
                 self._outbox.add_spread(session, REGISTRATION, user_id=None, sealed_to=note.details["typed"])
             return
-        if user.is_email_verified or not user.is_active or is_no_address(user.email):
+        if user.is_email_verified or not user.is_active_at(self._clock.now()) or is_no_address(user.email):
             return
         whom = self._budget.recipient(user.email)
         if self._budget.allows(session, note, topic=_VERIFY.topic, whom=whom, user_id=user.id):
@@ -120,7 +140,7 @@ class RequestedMail:
 
     def _on_confirmation(self, session: Session, note: Note) -> None:
         user = self._owner(session, note)
-        if user is None or user.pending_email is None or not user.is_active:
+        if user is None or user.pending_email is None or not user.is_active_at(self._clock.now()):
             return
         if note.details["asked_in"] != devices_state(user):
             # Whoever asked for it has been thrown out since.
@@ -155,14 +175,14 @@ class RequestedMail:
         except ValueError:
             return None
 
-    def _note(self, session: Session, kind: _Kind, user: User, *, sealed_to: str, lifetime: timedelta) -> None:
-        """Note the message with a link, which takes the place of earlier ones."""
+    def _note(self, session: Session, kind: _Kind, user: User, *, sealed_to: str, lifetime: timedelta, **told: str) -> None:
+        """Note the message with a link, which takes the place of earlier ones. `told` is what else its templates say."""
         self._links.withdraw(session, user.id, kind.purpose)
         address = self.hash_of(self._recipients.unseal(sealed_to) or "")
         link_id = self._links.issue(session, kind.purpose, user_id=user.id, lifetime=lifetime, address=address, state=_state_of(user))
         until = rfc3339(whole_minute(self._clock.now() + lifetime))
         links = {kind.link: (kind.purpose.value, link_id)}
-        self._outbox.add_spread(session, kind.topic, user_id=user.id, sealed_to=sealed_to, links=links, valid_until=until)
+        self._outbox.add_spread(session, kind.topic, user_id=user.id, sealed_to=sealed_to, links=links, valid_until=until, **told)
 
 
 def _state_of(user: User) -> str:

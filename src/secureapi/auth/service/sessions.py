@@ -99,7 +99,7 @@ class Sessions:
 
     def _refusal(self, family: UserSession, user: User, token: RefreshToken, now: datetime) -> Unauthenticated | None:
         """Why the token is refused; None inside the grace."""
-        if not user.is_active or family.ended_at is not None or min(family.expires_at, family.idle_expires_at) <= now:
+        if not user.is_active_at(now) or family.ended_at is not None or min(family.expires_at, family.idle_expires_at) <= now:
             return RefreshRefused()
         if family.token_hash == token.hash:
             # The good one after all: what stood in its way a moment ago is gone. Trying again will do.

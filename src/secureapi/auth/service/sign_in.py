@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -26,8 +27,8 @@ from secureapi.security.attempts import Attempt, Attempts
 from secureapi.security.events import ACCOUNT_LOCKED
 from secureapi.security.passwords import PasswordHasher
 from secureapi.security.trail import Trail
-from secureapi.settings import Settings
-from secureapi.users.models import User
+from secureapi.settings.in_force import Present
+from secureapi.users.models import Status, User
 from secureapi.users.repository import UserRepository
 from secureapi.users.rules import canonical_login
 
@@ -75,7 +76,7 @@ class SignIn:
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: Present,
         database: Database,
         clock: Clock,
         trail: Trail,
@@ -120,7 +121,7 @@ class SignIn:
         user = tried.user
         stored = user.password_hash if user else None
         is_right = self._guesses.is_right(password, stored, guess=tried.guess, client=client)
-        reason = _refused_for(user, tried.attempt, is_right=is_right)
+        reason = _refused_for(user, tried.attempt, is_right=is_right, now=self._clock.now())
         if user is None or reason:
             self._remember_refusal(tried, reason)
             raise InvalidCredentials
@@ -149,7 +150,7 @@ class SignIn:
         return attempt, self._attempts.reserve(session, lane.typed_key) if lane.typed_key else attempt
 
     def _open(self, user: User, tried: _Try, new_hash: str | None) -> SignedIn:
-        now, client = self._clock.now(), tried.client
+        now, client, settings = self._clock.now(), tried.client, self._settings.now
         token = self._refresh_tokens.first(new_id())
         opened = UserSession(
             id=token.session_id,
@@ -158,8 +159,8 @@ class SignIn:
             generation=0,
             created_at=now,
             last_used_at=now,
-            idle_expires_at=now + self._settings.refresh_token_lifetime,
-            expires_at=now + self._settings.session_lifetime,
+            idle_expires_at=now + settings.refresh_token_lifetime,
+            expires_at=now + settings.session_lifetime,
             authenticated_at=now,
             methods=BY_PASSWORD,
             address=client.address,
@@ -172,8 +173,11 @@ class SignIn:
         with self._database.transaction(client) as session:
             # Locked and looked at again: the account may have been disabled, or its password changed, while we hashed.
             present = UserRepository(session).get(user.id, lock=True)
-            is_unchanged = _is_open(present) and present.password_changed_at == user.password_changed_at
+            is_unchanged = _is_open(present, now) and present.password_changed_at == user.password_changed_at
             if is_unchanged:
+                if present.status != Status.ACTIVE:
+                    # The end of a lock has come. Whoever asks about a session looks at nothing but the status of its owner.
+                    present.set_status(Status.ACTIVE)
                 self._attempts.clear(session, tried.lane.key)
                 if tried.lane.typed_key:
                     # As if he had not been here, and not anew: whoever has typed this name in vain could tell by his next delay.
@@ -200,7 +204,7 @@ class SignIn:
         return SignedIn(self._token_pairs.of(opened, user_id=user.id, role=role, token=token), device_token)
 
     def _make_room(self, session: Session, user_id: str, client: Client) -> list[str]:
-        displaced = SessionRepository(session).make_room(user_id, most=self._settings.max_sessions_per_user, now=self._clock.now())
+        displaced = SessionRepository(session).make_room(user_id, most=self._settings.now.max_sessions_per_user, now=self._clock.now())
         for session_id in displaced:
             self._trail.record(session, events.SESSION_DISPLACED, client=client, subject_id=user_id, session_id=session_id)
         return displaced
@@ -225,11 +229,11 @@ class SignIn:
         user, client, lane = tried.user, tried.client, tried.lane.kind
         details = {"lane": lane} if user else {"lane": lane, "login": tried.typed}
         self._trail.record(session, ACCOUNT_LOCKED, client=client, subject_id=user.id if user else None, **details)
-        if user and user.is_active:
+        if user and user.is_active_at(self._clock.now()):
             self._outbox.add(session, "notice.locked", user_id=user.id, address=client.address, lane=lane)
 
 
-def _refused_for(user: User | None, attempt: Attempt, *, is_right: bool) -> str:
+def _refused_for(user: User | None, attempt: Attempt, *, is_right: bool, now: datetime) -> str:
     """Why nobody is let in; nothing where somebody is."""
     if user is None:
         return "unknown"
@@ -237,11 +241,11 @@ def _refused_for(user: User | None, attempt: Attempt, *, is_right: bool) -> str:
         return "locked"
     if not is_right:
         return "wrong_password"
-    if _is_open(user):
+    if _is_open(user, now):
         return ""
-    return "password_refused" if user.is_active else "disabled"
+    return "password_refused" if user.is_active_at(now) else "disabled"
 
 
-def _is_open(user: User) -> bool:
+def _is_open(user: User, now: datetime) -> bool:
     """Whether the right password opens this account."""
-    return user.is_active and user.password_refused_since is None
+    return user.is_active_at(now) and user.password_refused_since is None

@@ -5,7 +5,9 @@ from flask import Flask
 from secureapi.auth.keys import KeyRing
 from secureapi.auth.repository import KeyRepository
 from secureapi.cli.diagnosis.finding import Finding, failing, ok, warning
+from secureapi.cli.diagnosis.running_settings import examine_running_settings
 from secureapi.cli.migrations import UnknownRevision, pending_migrations
+from secureapi.core.clock import SystemClock
 from secureapi.core.database import Database
 from secureapi.core.services import service
 from secureapi.security.permissions import Role
@@ -16,7 +18,7 @@ from secureapi.users.repository import UserRepository
 def examine_application(app: Flask, settings: Settings) -> list[Finding]:
     """Look at what `flask init` makes. The database must be there, and the application at hand."""
     tables = _tables(app)
-    return [tables] if tables.remedy else [tables, _keys(settings), _administrators()]
+    return [tables] if tables.remedy else [tables, _keys(settings), _administrators(), examine_running_settings()]
 
 
 def _tables(app: Flask) -> Finding:
@@ -49,7 +51,7 @@ def _keys(settings: Settings) -> Finding:
 
 def _administrators() -> Finding:
     with service(Database).transaction() as session:
-        number = UserRepository(session).count(Role.ADMIN.value)
+        number = UserRepository(session).count(Role.ADMIN.value, now=SystemClock().now())
     if not number:
         return warning("administrator", "there is no active one", "Run: flask init (or flask user enable)")
     return ok("administrator", f"{number} active")

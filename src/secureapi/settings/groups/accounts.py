@@ -11,7 +11,7 @@ from secureapi.settings.values import Rate
 class Accounts:
     """Fields of `Settings`."""
 
-    registration: str = setting("open", "Whether strangers may register.", group="Accounts", choices=("open", "closed"))
+    registration: str = setting("open", "Whether strangers may register.", group="Accounts", choices=("open", "closed"), changeable=True)
     email_verification: str = setting(
         "optional",
         "`optional`: an account can be used at once, and its address is confirmed later. `required`: there is no account before somebody "
@@ -25,6 +25,9 @@ class Accounts:
     )
     reset_link_minutes: int = setting(
         30, "How long the link in a message that sets a new password is good, in minutes.", group="Accounts", least=5, most=1440
+    )
+    invitation_link_days: int = setting(
+        7, "How long the link in an invitation is good, in days. It can be sent again.", group="Accounts", least=1, most=90
     )
     notice_link_days: int = setting(
         7,
@@ -46,6 +49,9 @@ class Accounts:
         "So many messages of one kind for one recipient, where strangers can cause them. More are left out.",
         group="Accounts",
         parse=values.rate,
+        least=1,
+        most=values.MOST_REQUESTS,
+        changeable=True,
     )
     mail_spread_seconds: float = setting(
         3.0,

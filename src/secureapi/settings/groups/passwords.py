@@ -99,6 +99,7 @@ class Passwords:
         group="Passwords",
         least=1,
         most=100,
+        changeable=True,
     )
     account_lockout_minutes: int = setting(
         30,
@@ -106,6 +107,7 @@ class Passwords:
         group="Passwords",
         least=1,
         most=1440,
+        changeable=True,
     )
     login_delay_seconds: float = setting(
         0.5,
@@ -114,4 +116,5 @@ class Passwords:
         group="Passwords",
         least=0,
         most=10,
+        changeable=True,
     )

@@ -48,7 +48,12 @@ class Tokens:
         most=60,
     )
     max_sessions_per_user: int = setting(
-        50, "How many sessions one account may have at a time. One more ends the oldest.", group="Tokens", least=1, most=10_000
+        50,
+        "How many sessions one account may have at a time. One more ends the oldest.",
+        group="Tokens",
+        least=1,
+        most=10_000,
+        changeable=True,
     )
     device_token_days: int = setting(
         180,

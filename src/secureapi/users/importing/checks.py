@@ -1,15 +1,16 @@
 """What becomes of a newcomer: an account as it may be inserted, or every fault of his. The rules are those of registration."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from secureapi.core.errors import Fault, Invalid
-from secureapi.core.schemas import LINE
+from secureapi.core.schemas import LINE, LINES
+from secureapi.users.errors import GrantRefused
 from secureapi.users.importing.newcomer import NO_PASSWORD, Newcomer
 from secureapi.users.models import Status
-from secureapi.users.rules import EMAIL_LENGTH, USERNAME_PATTERN, canonical_email, is_reserved
+from secureapi.users.rules import BIO_LENGTH, EMAIL_LENGTH, USERNAME_PATTERN, WEBSITE_LENGTH, WEBSITE_PATTERN, canonical_email, is_reserved
 
 _HASH_LENGTH = 255
 _NAME_LENGTH = 100
@@ -17,7 +18,7 @@ _FIRST = datetime(1990, 1, 1, tzinfo=UTC)
 _SKEW = timedelta(days=1)
 """How far the clock of the source may be ahead."""
 _USERNAME = re.compile(USERNAME_PATTERN)
-_LINE = re.compile(LINE)
+_LINE, _LINES, _WEBSITE = re.compile(LINE), re.compile(LINES), re.compile(WEBSITE_PATTERN)
 _MOST_PASSWORD = 1024
 
 
@@ -29,6 +30,8 @@ class Rules:
     """For everybody, unless the source may say otherwise."""
     roles: frozenset[str]
     """Those that there are."""
+    grantable: frozenset[str] | None = None
+    """Those that whoever started it may give to somebody; None for all of them."""
     is_role_taken: bool = False
     """Whether the source's own word on roles counts."""
     may_lack_password: bool = False
@@ -47,6 +50,8 @@ class Accepted:
     email: str
     email_canonical: str
     full_name: str | None
+    bio: str | None
+    website: str | None
     password_hash: str = field(repr=False)
     password: str | None = field(repr=False)
     """To be hashed, where there is no hash."""
@@ -64,8 +69,7 @@ def check(newcomer: Newcomer, rules: Rules, *, now: datetime, is_readable: Calla
     username = _username(newcomer, rules, faults)
     role = _role(newcomer, rules, faults)
     password_hash = _password_hash(newcomer, rules, faults, is_readable)
-    if newcomer.full_name is not None and (len(newcomer.full_name) > _NAME_LENGTH or not _LINE.fullmatch(newcomer.full_name)):
-        faults.append(Fault("/full_name", "invalid", f"A name is one line of at most {_NAME_LENGTH} characters."))
+    faults += _profile(newcomer)
     for name, moment in (("created_at", newcomer.created_at), ("email_verified_at", newcomer.email_verified_at)):
         if moment is not None and not _FIRST <= moment <= now + _SKEW:
             faults.append(Fault(f"/{name}", "moment", "This moment lies before 1990 or after now."))
@@ -77,6 +81,8 @@ def check(newcomer: Newcomer, rules: Rules, *, now: datetime, is_readable: Calla
         email=newcomer.email or "",
         email_canonical=email_canonical,
         full_name=newcomer.full_name,
+        bio=newcomer.bio,
+        website=newcomer.website,
         password_hash=password_hash,
         password=newcomer.password if rules.hashes_plaintext and password_hash == NO_PASSWORD else None,
         role=role,
@@ -85,6 +91,17 @@ def check(newcomer: Newcomer, rules: Rules, *, now: datetime, is_readable: Calla
         created_at=created_at,
         source_id=newcomer.source_id,
     )
+
+
+def _profile(newcomer: Newcomer) -> Iterator[Fault]:
+    """What is wrong with what people say of themselves."""
+    name, bio, website = newcomer.full_name, newcomer.bio, newcomer.website
+    if name is not None and not (len(name) <= _NAME_LENGTH and _LINE.fullmatch(name)):
+        yield Fault("/full_name", "invalid", f"A name is one line of at most {_NAME_LENGTH} characters.")
+    if bio is not None and not (len(bio) <= BIO_LENGTH and _LINES.fullmatch(bio)):
+        yield Fault("/bio", "invalid", f"This is text of at most {BIO_LENGTH} characters, without control characters.")
+    if website is not None and not (len(website) <= WEBSITE_LENGTH and _WEBSITE.fullmatch(website)):
+        yield Fault("/website", "invalid", f"A website begins with http:// or https:// and has at most {WEBSITE_LENGTH} characters.")
 
 
 def _email(newcomer: Newcomer, faults: list[Fault]) -> str:
@@ -120,6 +137,8 @@ def _role(newcomer: Newcomer, rules: Rules, faults: list[Fault]) -> str:
         return rules.role
     if newcomer.role not in rules.roles:
         faults.append(Fault("/role", "unknown_role", "There is no such role here."))
+    elif rules.grantable is not None and newcomer.role not in rules.grantable:
+        faults.append(Fault("/role", GrantRefused.code, GrantRefused.detail))
     return newcomer.role
 
 
@@ -130,15 +149,15 @@ def _password_hash(newcomer: Newcomer, rules: Rules, faults: list[Fault], is_rea
         return stored
     if stored is None and newcomer.password is not None:
         if not rules.hashes_plaintext:
-            faults.append(Fault("/password", "plaintext", "A password in plain text is taken with --hash-plaintext only."))
+            faults.append(Fault("/password", "plaintext", "A password in plain text is taken with `--hash-plaintext` only."))
         elif len(newcomer.password) > _MOST_PASSWORD:
             faults.append(Fault("/password", "too_long", f"A password has at most {_MOST_PASSWORD} characters."))
     elif not rules.may_lack_password:
         if stored is None:
             faults.append(
-                Fault("/password_hash", "no_password", "There is no password. --without-password opens the account all the same.")
+                Fault("/password_hash", "no_password", "There is no password. `--without-password` opens the account all the same.")
             )
         else:
-            detail = "This hash is of no kind that is read here, or costs too much. --without-password opens the account without it."
+            detail = "This hash is of no kind that is read here, or costs too much. `--without-password` opens the account without it."
             faults.append(Fault("/password_hash", "unknown_hash", detail))
     return NO_PASSWORD

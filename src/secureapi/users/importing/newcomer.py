@@ -15,6 +15,8 @@ class Newcomer:
     username: str | None = None
     """None where the source has none, or has the address in its place."""
     full_name: str | None = None
+    bio: str | None = None
+    website: str | None = None
     password_hash: str | None = field(default=None, repr=False)
     """In a notation that `read_imported` reads, as far as the format could bring it into one."""
     password: str | None = field(default=None, repr=False)

@@ -17,8 +17,8 @@ from secureapi.core.strict_json import parse_json, storable
 MOST_RECORD_BYTES = 256 * 1024
 """A record with all that other systems keep of a person; a tenth of it is common."""
 MOST_FIELD_CHARACTERS = 64 * 1024
-_MOST_LINES = 20
-"""Lines of one CSV record: an open quotation mark takes no more than these with it, and then only the first of them."""
+_FEW_LINES, _MOST_LINES = 20, 520
+"""Lines of one CSV record: an open quotation mark takes no more than a few with it. More are a text of many lines, if they are a record."""
 _MOST_COLUMNS = 200
 _CHUNK = 64 * 1024
 _LOOK_AHEAD = 1024
@@ -82,7 +82,7 @@ def read_ndjson(file: BinaryIO) -> Iterator[Record]:
 
 def _json_record(number: int, line: int | None, data: bytes, *, is_whole: bool) -> Record:
     if not is_whole:
-        return Record(number, line, data, faults=(_TOO_LONG,))
+        return Record(number, line, data, faults=(TOO_LONG,))
     try:
         fields = parse_json(data)
     except Malformed as refused:
@@ -91,7 +91,7 @@ def _json_record(number: int, line: int | None, data: bytes, *, is_whole: bool) 
     except Invalid as refused:
         return Record(number, line, data, faults=tuple(refused.faults))
     if not isinstance(fields, dict):
-        return Record(number, line, data, faults=(_NO_OBJECT,))
+        return Record(number, line, data, faults=(NO_OBJECT,))
     return Record(number, line, data, fields)
 
 
@@ -107,7 +107,7 @@ def read_csv(file: BinaryIO, *, required: frozenset[str], known: frozenset[str] 
         if line[2] and not line[1].strip():
             continue
         number += 1
-        taken = _whole_record(lines, line)
+        taken = _whole_record(lines, line, columns=len(heading))
         yield _csv_record(number, taken, heading)
 
 
@@ -126,10 +126,11 @@ def _refuse_heading(heading: list[str], required: frozenset[str], known: frozens
         )
 
 
-def _whole_record(lines: _Lines, first: tuple[int, bytes, bool]) -> list[tuple[int, bytes, bool]]:
+def _whole_record(lines: _Lines, first: tuple[int, bytes, bool], *, columns: int) -> list[tuple[int, bytes, bool]]:
     """The lines of the record that begins with this one: as many as it takes until no quotation mark is open.
 
-    When that does not come soon, the first line alone is the bad record: whoever forgot a quotation mark must not lose those behind him.
+    When that does not come soon, or what comes is no record after all, the first line alone is the bad one: whoever forgot a quotation
+    mark must not lose those behind him.
     """
     taken, marks, size = [first], first[1].count(b'"'), len(first[1])
     while marks % 2 and taken[-1][2]:
@@ -140,13 +141,16 @@ def _whole_record(lines: _Lines, first: tuple[int, bytes, bool]) -> list[tuple[i
         if further is None or len(taken) > _MOST_LINES or size > MOST_RECORD_BYTES:
             lines.give_back(taken[1:])
             return [first]
+    if len(taken) > _FEW_LINES and len(_csv_fields(taken) or ()) != columns:
+        lines.give_back(taken[1:])
+        return [first]
     return taken
 
 
 def _csv_record(number: int, taken: list[tuple[int, bytes, bool]], heading: list[str]) -> Record:
     at, content = taken[0][0], b"".join(data for _, data, _ in taken)
     if not all(is_whole for _, _, is_whole in taken):
-        return Record(number, at, content, faults=(_TOO_LONG,))
+        return Record(number, at, content, faults=(TOO_LONG,))
     values = _csv_fields(taken)
     if values is None:
         return Record(number, at, content, faults=(_NO_CSV,))
@@ -281,7 +285,7 @@ def _shown(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name) else "?"
 
 
-_TOO_LONG = Fault("", "too_long", f"The row is longer than {MOST_RECORD_BYTES // 1024} KiB.")
-_NO_OBJECT = Fault("", "malformed_row", "The row is not a JSON object.")
+TOO_LONG = Fault("", "too_long", f"The row is longer than {MOST_RECORD_BYTES // 1024} KiB.")
+NO_OBJECT = Fault("", "malformed_row", "The row is not a JSON object.")
 _NO_CSV = Fault("", "malformed_row", "The row is not CSV in UTF-8: is a quotation mark left open?")
 _RAGGED = Fault("", "ragged_row", "The row has more or fewer fields than the heading has columns.")

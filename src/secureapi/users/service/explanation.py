@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
@@ -33,15 +34,16 @@ class Explanation:
 class Explanations:
     """Answers the question. The same table decides that stands before every endpoint."""
 
-    def __init__(self, *, database: Database, trail: Trail) -> None:
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail) -> None:
         self._database = database
+        self._clock = clock
         self._trail = trail
 
     def explain(self, *, who: str, permission: str, caller: Identity | None, client: Client) -> Explanation:
         """Whether the account with this id, username or address may do this now. Leaves an event. Raises `NoSuchUser`."""
         asked = Permission(permission)
         with self._database.transaction(client) as session:
-            person = find_account(session, who)
+            person = find_account(session, who, now=self._clock.now())
             standing = standing_of(session.connection(), person.role)
             self._trail.record(session, events.RECORD_READ, client=client, actor=caller, subject_id=person.id, permission=asked.value)
         if person.status != "active":

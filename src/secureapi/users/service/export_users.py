@@ -10,7 +10,7 @@ from secureapi.security.trail import Trail
 from secureapi.users import events
 from secureapi.users.bulk import every_account
 
-COLUMNS = ("id", "username", "email", "full_name", "role", "status", "email_verified_at", "created_at", "updated_at")
+COLUMNS = ("id", "username", "email", "full_name", "bio", "website", "role", "status", "email_verified_at", "created_at", "updated_at")
 _MOMENTS = ("email_verified_at", "created_at", "updated_at")
 
 

@@ -7,9 +7,9 @@ The id of an account follows from the import, the number of its row and what sta
 before its report was written can tell, when it goes on, which accounts are its own: each row is done exactly once.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -23,6 +23,7 @@ from secureapi.core.database import Database
 from secureapi.core.errors import Fault, Invalid, Refusal, Unavailable
 from secureapi.core.requests import Client
 from secureapi.core.secret_values import SecretBox
+from secureapi.security.identity import Identity
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy, words_about
 from secureapi.security.permissions import Role
 from secureapi.security.trail import Trail
@@ -34,6 +35,7 @@ from secureapi.users.importing.seen import Seen
 from secureapi.users.models import User
 from secureapi.users.rules import canonical_text
 
+Begin = Callable[[Collection[str]], AbstractContextManager[Connection]]
 BATCH = 500
 _SLOW_BATCH = 10
 """Where passwords are hashed, four a second: so that what is done is reported soon."""
@@ -67,6 +69,10 @@ class ImportOrder:
     """Whether a row with this number and digest was done before."""
     is_resumed: bool = False
     is_dry: bool = False
+    caller: Identity | None = None
+    """Who wants it; None for the command line of the server."""
+    begin: Begin | None = None
+    """Opens the transaction of a batch in which these roles are given, where that is for somebody else to allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +152,8 @@ class Imports:
         """Leave in the trail that an import was run, and what came of it."""
         with self._database.transaction(client) as session:
             details: dict[str, Any] = {"import": order.id, "created": created, "refused": refused, "role": order.rules.role}
-            self._trail.record(session, events.IMPORTED, client=client, **details)
+            happened = events.IMPORT_TRIED if order.is_dry else events.IMPORTED
+            self._trail.record(session, happened, client=client, actor=order.caller, **details)
 
     def _digest(self, record: Record) -> str:
         """Keyed, since rows may hold passwords, and reports are left lying about."""
@@ -213,7 +220,7 @@ class Imports:
             return one.refused(_REFUSED_BY_DATABASE)
 
     def _insert_together(self, ready: Sequence[_Ready], order: ImportOrder, client: Client) -> list[Outcome]:
-        with self._database.writing() as connection:
+        with order.begin({one.account.role for one in ready}) if order.begin else self._database.writing() as connection:
             # Committed by a run that was killed before it could say so.
             known = ids_among(connection, [one.user_id for one in ready]) if order.is_resumed else set()
             todo = [one for one in ready if one.user_id not in known]
@@ -239,6 +246,8 @@ class Imports:
                 "password_hash": one.password_hash,
                 "password_changed_at": now,
                 "full_name": one.account.full_name,
+                "bio": one.account.bio,
+                "website": one.account.website,
                 "role": one.account.role,
                 "status": one.account.status,
                 "created_at": one.account.created_at,
@@ -249,8 +258,10 @@ class Imports:
         return insert_accounts(connection, rows)
 
     def _note(self, connection: Connection, created: Sequence[_Ready], order: ImportOrder, client: Client) -> None:
+        caller = order.caller
+        by = {"actor_id": caller.user_id, "session_id": caller.session_id or None} if caller else {}
         facts = (
-            {"subject_id": one.user_id, "details": {"role": one.account.role, "import": order.id, "row": one.row.record.number}}
+            {**by, "subject_id": one.user_id, "details": {"role": one.account.role, "import": order.id, "row": one.row.record.number}}
             for one in created
         )
         self._trail.record_each(connection, events.CREATED, client=client, facts=facts)

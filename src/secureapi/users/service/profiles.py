@@ -13,6 +13,7 @@ from secureapi.core.errors import Refusal, Unauthenticated, Unavailable
 from secureapi.core.outbox import Outbox
 from secureapi.core.pages import Page
 from secureapi.core.requests import Client
+from secureapi.security.events import ACCESS_DENIED
 from secureapi.security.identity import Identity
 from secureapi.security.links import OneTimeLinks, Purpose
 from secureapi.security.permissions import Permission
@@ -45,9 +46,10 @@ class Profiles:
 
     def mine(self, *, caller: Identity) -> Any:
         """The caller's own account: a row of `PERSON`."""
-        person = self._database.run(PERSON_BY_ID, user_id=caller.user_id)
+        person = self._database.run(PERSON_BY_ID, user_id=caller.user_id, now=self._clock.now())
         if person is None:
-            raise NoSuchUser
+            # Deleted since the guard let him in.
+            raise Unauthenticated
         return person
 
     def change_mine(
@@ -78,9 +80,10 @@ class Profiles:
             canonical_or_refused(changes["email"])
         try:
             with self._database.transaction(client) as session:
-                user = UserRepository(session).get(caller.user_id, lock=True)
-                if not user.is_active or not self._is_going(session, caller):
-                    # Thrown out while this request waited for the row.
+                named = [canonical_text(changes["username"])] if "username" in changes else []
+                user = UserRepository(session).lock_people({caller.user_id}, known_as=named).get(caller.user_id)
+                if user is None or not user.is_active_at(self._clock.now()) or not self._is_going(session, caller):
+                    # Deleted or thrown out while this request waited for the row.
                     raise Unauthenticated
                 if changes.get("email", user.email) != user.email:
                     require_recent(caller)
@@ -93,7 +96,7 @@ class Profiles:
                         session, events.PROFILE_CHANGED, client=client, actor=caller, subject_id=user.id, fields=sorted(changed)
                     )
                 session.flush()
-                person = find_own(session.connection(), user.id)
+                person = find_own(session.connection(), user.id, now=self._clock.now())
         except IntegrityError:
             raise ProfileRefused from None
         assert person is not None  # noqa: S101 - it was locked above
@@ -125,22 +128,29 @@ class Profiles:
 
         Raises `NoSuchUser` alike for an account that is not there and for one that this caller may not see.
         """
-        if user_id == caller.user_id:
+        if user_id == caller.user_id and caller.may(Permission.SELF_READ):
             return self.mine(caller=caller)
         if not caller.may(Permission.USERS_READ):
+            self._remember_denial(user_id, caller, client)
             raise NoSuchUser
         with self._database.reading() as connection:
-            person = find_person(connection, user_id)
+            person = find_person(connection, user_id, now=self._clock.now())
         if person is None:
             raise NoSuchUser
         with self._database.transaction(client) as session:
             self._trail.record(session, events.RECORD_READ, client=client, actor=caller, subject_id=user_id)
         return person
 
+    def _remember_denial(self, user_id: str, caller: Identity, client: Client) -> None:
+        """Somebody who tries id after id is to be seen. Nobody looks here whether there is such an account."""
+        details = {"kind": "users", "object_id": user_id, "wanted": "see", "reason": "not_yours"}
+        with self._database.transaction(client) as session:
+            self._trail.record(session, ACCESS_DENIED, client=client, actor=caller, subject_id=caller.user_id, **details)
+
     def page(self, *, caller: Identity, client: Client, **wanted: Any) -> Page:
         """A page of accounts. `wanted` is what `list_people` takes."""
         with self._database.reading() as connection:
-            page = list_people(connection, **wanted)
+            page = list_people(connection, now=self._clock.now(), **wanted)
         with self._database.transaction(client) as session:
             self._trail.record(session, events.RECORD_READ, client=client, actor=caller, page=page.page, count=len(page.items))
         return page

@@ -22,7 +22,7 @@ from secureapi.security.errors import LinkRefused
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy, words_about
 from secureapi.security.permissions import Role
 from secureapi.security.trail import Trail
-from secureapi.settings import Settings
+from secureapi.settings.in_force import Present
 from secureapi.users import events
 from secureapi.users.errors import RegistrationClosed, RegistrationRefused
 from secureapi.users.mailboxes import address_hash
@@ -71,7 +71,7 @@ class Registration:
     def __init__(
         self,
         *,
-        settings: Settings,
+        settings: Present,
         database: Database,
         clock: Clock,
         trail: Trail,
@@ -80,9 +80,7 @@ class Registration:
         hasher: PasswordHasher,
         policy: PasswordPolicy,
     ) -> None:
-        self._is_open = settings.registration == "open"
-        self._is_confirmed_first = settings.email_verification == "required"
-        self._lifetime = timedelta(hours=settings.verification_link_hours)
+        self._settings = settings
         self._database = database
         self._clock = clock
         self._trail = trail
@@ -98,11 +96,10 @@ class Registration:
         be confirmed first, whether it is taken makes no difference, neither to the answer nor to the work.
         """
         try:
-            if not self._is_open:
-                raise RegistrationClosed
+            self._refuse_while_closed()
             refuse_reserved(username)
             wanted = self._looked_at(username, email, password, full_name)
-            if self._is_confirmed_first:
+            if self._settings.now.email_verification == "required":
                 self._keep_for_later(wanted, client=client)
                 return None
             return self._open(wanted, Role.USER, client=client, by_administrator=False)
@@ -123,8 +120,7 @@ class Registration:
         Raises `LinkRefused` when nobody waits for it any more, `RegistrationClosed`, and `RegistrationRefused` when the name or the
         address was taken meanwhile: then this registration is over, and the caller's transaction goes on and may be committed.
         """
-        if not self._is_open:
-            raise RegistrationClosed
+        self._refuse_while_closed()
         now = self._clock.now()
         pending = PendingRegistrations(session, now=now)
         waiting = pending.lock_all_beside(registration_id)
@@ -142,6 +138,10 @@ class Registration:
         self._trail.record(session, events.REGISTERED, client=client, subject_id=user.id, role=user.role)
         return user
 
+    def _refuse_while_closed(self) -> None:
+        if self._settings.now.registration != "open":
+            raise RegistrationClosed
+
     def _looked_at(self, username: str, email: str, password: str, full_name: str | None) -> _Wanted:
         email_canonical = canonical_or_refused(email)
         self._policy.check(password, personal=words_about(username=username, email=email, full_name=full_name))
@@ -158,7 +158,7 @@ class Registration:
                 self._trail.record(session, happened, client=client, subject_id=user.id, role=role.value)
                 if not by_administrator:
                     self._outbox.add(session, VERIFICATION, user_id=user.id)
-                person = find_person(session.connection(), user.id)
+                person = find_person(session.connection(), user.id, now=user.created_at)
         except IntegrityError:
             raise RegistrationRefused from None
         assert person is not None  # noqa: S101 - it was inserted above
@@ -179,7 +179,7 @@ class Registration:
             password_hash=wanted.password_hash,
             full_name=wanted.full_name,
             created_at=now,
-            expires_at=now + self._lifetime,
+            expires_at=now + timedelta(hours=self._settings.now.verification_link_hours),
         )
         with self._database.transaction(client) as session:
             # That a name is taken may be said: names are public, and it tells nothing about an address.

@@ -22,6 +22,8 @@ from secureapi.users.service.authority import Authority
 
 DEFAULT_RANK = RANK_OF[Role.USER]
 HIGHEST_RANK = RANK_OF[Role.ADMIN] - 1
+_NEEDED = (Permission.ADMIN_WRITE,)
+"""To define, change or remove one."""
 _MEANINGS = {
     Role.ADMIN: "Everything.",
     Role.MODERATOR: "Other people's accounts, as far as they stand below, and all content.",
@@ -65,18 +67,19 @@ class Roles:
     def define(
         self, *, name: str, description: str, permissions: Iterable[str], rank: int = DEFAULT_RANK, caller: Identity | None, client: Client
     ) -> RoleShown:
-        """Make a role. Raises `RoleBeyondOwn`, and `RoleExists`."""
+        """Make a role. Raises `RoleBeyondOwn`, `RoleExists`, and `StepUpRequired` without a recent proof."""
         wanted, now = frozenset(map(Permission, permissions)), self._clock.now()
         role = CustomRole(name=name, description=description, rank=rank, permissions=as_text(wanted), created_at=now, updated_at=now)
-        try:
-            with self._authority.opening(act="roles.define", caller=caller, client=client) as (session, actor):
-                if built_in(name):
-                    raise RoleExists
-                _refuse_beyond(actor, _standing(role))
+        with self._authority.opening(act="roles.define", needs=_NEEDED, caller=caller, client=client) as (session, actor):
+            self._authority.require_recent(caller)
+            if built_in(name):
+                raise RoleExists
+            _refuse_beyond(actor, _standing(role))
+            try:
                 CustomRoles(session).add(role)
-                self._record(session, events.ROLE_DEFINED, role, caller, client)
-        except IntegrityError:
-            raise RoleExists from None
+            except IntegrityError:
+                raise RoleExists from None
+            self._record(session, events.ROLE_DEFINED, role, caller, client)
         return _shown_of(role)
 
     def change(
@@ -89,8 +92,12 @@ class Roles:
         caller: Identity | None,
         client: Client,
     ) -> RoleShown:
-        """Change what is given. It must be below the caller before and after. Raises `NoSuchRole`, `BuiltInRole`, `RoleBeyondOwn`."""
-        with self._authority.opening(act="roles.change", caller=caller, client=client) as (session, actor):
+        """Change what is given. It must be below the caller before and after.
+
+        Raises `NoSuchRole`, `BuiltInRole`, `RoleBeyondOwn`, and `StepUpRequired` without a recent proof.
+        """
+        with self._authority.opening(act="roles.change", needs=_NEEDED, caller=caller, client=client) as (session, actor):
+            self._authority.require_recent(caller)
             role = _held(session, actor, name)
             role.description = role.description if description is None else description
             role.rank = role.rank if rank is None else rank
@@ -102,7 +109,7 @@ class Roles:
 
     def remove(self, *, name: str, caller: Identity | None, client: Client) -> None:
         """Remove a role that nobody has. Raises `NoSuchRole`, `BuiltInRole`, `RoleBeyondOwn`, `RoleInUse`."""
-        with self._authority.opening(act="roles.remove", caller=caller, client=client) as (session, actor):
+        with self._authority.opening(act="roles.remove", needs=_NEEDED, caller=caller, client=client) as (session, actor):
             role = _held(session, actor, name)
             roles = CustomRoles(session)
             if roles.is_in_use(name):
@@ -120,7 +127,10 @@ def _held(session: Session, actor: Standing | None, name: str) -> CustomRole:
     """A role that this caller may change, locked."""
     if built_in(name):
         raise BuiltInRole
-    role = CustomRoles(session).get(name)
+    roles = CustomRoles(session)
+    # Before it is locked as well: two whose own roles are held and who go for one another's would wait for ever.
+    _refuse_beyond(actor, roles.standing(name))
+    role = roles.get(name)
     _refuse_beyond(actor, _standing(role))
     return role
 
