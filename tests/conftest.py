@@ -5,11 +5,13 @@ of their own in it. `make_house` makes one that belongs to the test. `live` is g
 """
 
 import os
+import sys
 from datetime import UTC, datetime
 
 import pytest
 
 from secureapi.core.clock import FrozenClock
+from support.describing import put_off_responses
 from support.processes import ServiceMissing
 from support.sample_settings import make_settings as _make_settings
 from support.services import Addresses, Services
@@ -17,6 +19,8 @@ from support.site import Site, prepare
 
 ENGINES = ("embedded", "scaled")
 _services = pytest.StashKey[Services]()
+_loaded_by_importing = frozenset(sys.modules)
+put_off_responses()
 
 
 def pytest_configure():
@@ -69,6 +73,12 @@ def site(request):
 def make_settings():
     """`make_settings(**overrides)`: valid settings for tests, on SQLite in memory."""
     return _make_settings
+
+
+@pytest.fixture(scope="session")
+def loaded_by_importing():
+    """The modules that were there when the application had been imported and no test had done anything."""
+    return _loaded_by_importing
 
 
 @pytest.fixture

@@ -1,35 +1,37 @@
 """The application factory: a table of contents, then the boot checks."""
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from inspect import iscoroutinefunction, unwrap
 from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, request
 from flask_cors import CORS
 from flask_migrate import Migrate
-from werkzeug.routing import BaseConverter, ValidationError
+from werkzeug.routing import BaseConverter, Rule, ValidationError
 
 from secureapi.auth import routes as auth_routes
 from secureapi.auth.routes.well_known import well_known_blueprint
 from secureapi.cli import register_commands
 from secureapi.core.api import Blueprint as DocumentedBlueprint
 from secureapi.core.clock import Clock, SystemClock
-from secureapi.core.database import db, engine_options
-from secureapi.core.declarations import declare
+from secureapi.core.database import Database, db, engine_options
 from secureapi.core.extension_migrations import ExtensionMigrations
+from secureapi.core.health import Check, HealthChecks
 from secureapi.core.identifiers import is_id
 from secureapi.core.logs import configure_logs, init_request_log
 from secureapi.core.problems import init_problems
 from secureapi.core.proxies import TrustedProxies
 from secureapi.core.services import provide, service
 from secureapi.core.settings_versions import SettingsWatch
-from secureapi.core.versions import METHODS, VERSIONS, ApiVersion, State, current, init_versions, refuse_removed
+from secureapi.core.versions import VERSIONS, ApiVersion, State, current, init_versions
 from secureapi.plugins import Extension, extensions_of
 from secureapi.security import probes
 from secureapi.security import routes as security_routes
 from secureapi.security.account_pages import account_pages_blueprint
-from secureapi.security.guard import public, undeclared_endpoints
+from secureapi.security.guard import undeclared_endpoints
 from secureapi.security.headers import init_headers
 from secureapi.security.idempotency import REPLAYED, misplaced_endpoints
 from secureapi.security.limits import UNLIMITED, add_limit_headers, limit_of
@@ -158,9 +160,6 @@ def _mount(app: Flask, api: OpenApi, settings: Settings, versions: Sequence[ApiV
             app.register_blueprint(blueprint, url_prefix=version.path + prefix, name=f"{version.name}-{blueprint.name}")
         if settings.unversioned_paths:
             app.register_blueprint(blueprint, url_prefix=prefix, name=f"unversioned-{blueprint.name}")
-    for version in versions:
-        if version.state is State.REMOVED:
-            _close(app, version)
     init_versions(app, versions)
 
     @app.after_request
@@ -174,16 +173,36 @@ def _plug_in(app: Flask, api: OpenApi, extensions: Sequence[Blueprint | Extensio
     """What people who build on this bring: endpoints, in the API's description where they are documented, and migrations."""
     for each in extensions:
         blueprint = each.blueprint if isinstance(each, Extension) else each
+        if blueprint.name in app.blueprints:
+            raise RuntimeError(f"there is a blueprint called {blueprint.name} already; give that of the extension another name")
+        before = {rule.endpoint for rule in app.url_map.iter_rules()}
         (api if isinstance(blueprint, DocumentedBlueprint) else app).register_blueprint(blueprint)
+        _refuse_unreachable(app, before)
     folders = {each.name: each.migrations for each in extensions if isinstance(each, Extension) and each.migrations}
-    provide(app, ExtensionMigrations(folders))
+    migrations = ExtensionMigrations(folders)
+    provide(app, migrations)
+    if folders:
+        look = partial(migrations.look, service(Database, app))
+        service(HealthChecks, app).add(Check("extensions", look, is_vital=True, rests_on="database"))
 
 
-def _close(app: Flask, version: ApiVersion) -> None:
-    """Answer 410 to everything below a version's path, whatever the method and the query."""
-    gone = declare(public(refuse_removed), "takes_query", value=True)
-    for path in (version.path, f"{version.path}/", f"{version.path}/<path:_rest>"):
-        app.add_url_rule(path, endpoint=f"removed-{version.name}", view_func=gone, methods=METHODS, provide_automatic_options=False)
+def _refuse_unreachable(app: Flask, before: set[str]) -> None:
+    """Refuse what an extension has brought and nobody could use: addresses that are taken, and views that have to be awaited."""
+    taken = {asked for rule in app.url_map.iter_rules() if rule.endpoint in before for asked in _asked(rule)}
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint in before:
+            continue
+        twice = sorted(method for method, path in _asked(rule) if (method, path) in taken)
+        if twice:
+            raise RuntimeError(f"{', '.join(twice)} {rule.rule} is taken; give {rule.endpoint} another address")
+        if iscoroutinefunction(unwrap(app.view_functions[rule.endpoint])):
+            raise RuntimeError(f"{rule.endpoint} is an async function, and nobody awaits it here")
+
+
+def _asked(rule: Rule) -> Iterator[tuple[str, str]]:
+    """Methods and addresses of a rule. Where something may stand is one place, whatever it is called and read by."""
+    path = re.sub(r"<[^>]+>", "<>", rule.rule).rstrip("/")
+    return ((method, path) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"})
 
 
 def _allow_origins(app: Flask, settings: Settings) -> None:

@@ -31,6 +31,10 @@ class Extension:
     """The folder of its migrations, where it has tables."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.blueprint, Blueprint):
+            raise ValueError(f"the extension {self.name} has no blueprint")  # noqa: TRY004 - one kind of error for all that is wrong
+        if self.migrations is not None and not isinstance(self.migrations, Path):
+            raise ValueError(f"the extension {self.name} has migrations that are no pathlib.Path")
         if not _NAME.fullmatch(self.name):
             raise ValueError("the name of an extension has up to 31 lower-case letters, digits and underscores, a letter first")
         if self.migrations is not None and not self.migrations.is_dir():
@@ -40,6 +44,9 @@ class Extension:
 def extensions_of(given: Iterable[Blueprint | Extension], plugins: Sequence[str]) -> list[Blueprint | Extension]:
     """What is given to `create_app`, and what `PLUGINS` names. Raises `SettingsRefused` for what is not there, broken or there twice."""
     found = [*given]
+    for each in found:
+        if not isinstance(each, Blueprint | Extension):
+            raise TypeError(f"a {type(each).__name__} was given to create_app; a Blueprint or an Extension is expected")
     faults: list[str] = []
     for name in plugins:
         try:
@@ -70,7 +77,7 @@ def _load(name: str) -> Blueprint | Extension:
     (point,) = found.values()
     try:
         loaded = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever somebody else's module raises when it is imported.
         raise _Broken(f'"{name}" ({point.value}) cannot be loaded: {type(error).__name__}: {error}') from error
     if not isinstance(loaded, Blueprint | Extension):

@@ -185,7 +185,7 @@ def wire(app: Flask, in_force: SettingsInForce, clock: Clock) -> Guard:  # noqa:
     proofs = Proofs(database=database, clock=clock, trail=trail, outbox=outbox, guesses=guesses, callers=callers, kind=kinds[SESSION])
 
     step_up = StepUp(clock=clock, max_age=settings.reauthentication_max_age)
-    authority = Authority(database=database, clock=clock, trail=trail, step_up=step_up)
+    authority = Authority(database=database, clock=clock, trail=trail, step_up=step_up, is_going=partial(_is_going, clock))
     imports = Imports(database=database, clock=clock, trail=trail, secret_box=secret_box, hasher=hasher, policy=policy)
     registration = Registration(
         settings=in_force,
@@ -279,7 +279,7 @@ def wire(app: Flask, in_force: SettingsInForce, clock: Clock) -> Guard:  # noqa:
         imports,
         RowImports(database=database, trail=trail, authority=authority, imports=imports),
         Roles(database=database, clock=clock, trail=trail, authority=authority),
-        Explanations(database=database, clock=clock, trail=trail),
+        Explanations(database=database, clock=clock, trail=trail, authority=authority),
         NewAccounts(
             clock=clock,
             trail=trail,
@@ -342,6 +342,7 @@ def wire(app: Flask, in_force: SettingsInForce, clock: Clock) -> Guard:  # noqa:
         outbox,
         links,
         recipients,
+        bounded_mail,
         delivery,
         Undelivered(database=database, clock=clock, record=partial(_record_of_mail, trail)),
     ):

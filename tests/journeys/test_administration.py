@@ -13,6 +13,7 @@ from secureapi.core.requests import Client
 from secureapi.security.permissions import Permission
 from secureapi.users.errors import LastAdministrator
 from secureapi.users.visibility import MASKED, VISIBLE, Viewer
+from support.cases import Cases
 from support.letters import Letters
 from support.races import Crowd, together
 
@@ -96,27 +97,28 @@ def test_who_is_invited_cannot_sign_in_before_he_has_followed_the_link(home, let
     assert event.details == {"role": "user", "is_invited": True}
 
 
-@pytest.mark.parametrize(
-    ("fields", "pointer"),
-    [
-        ({}, "/password"),
-        ({"password": "Tall-Oak-77777!", "invite": "mail"}, "/password"),
-        ({"invite": "sms"}, "/invite"),
-        ({"invite": "mail", "role": "emperor"}, "/role"),
-        ({"invite": "mail", "role": ["admin"]}, "/role"),
-        ({"invite": "mail", "id": new_id()}, "/id"),
-        ({"invite": "mail", "status": "active"}, "/status"),
-        ({"invite": "mail", "password_hash": "x"}, "/password_hash"),
-        ({"invite": "mail", "is_email_verified": True}, "/is_email_verified"),
-        ({"invite": "mail", "user": {"role": "admin"}}, "/user"),
-        ({"invite": "mail", "full_name": {"role": "admin"}}, "/full_name"),
-    ],
-)
-def test_a_mass_assigner_gets_no_field_in_that_is_not_asked_for(house, fields, pointer):
-    answer = house.client().post(USERS, headers=house.administrator().headers, json=somebody_new(**fields))
+def test_a_mass_assigner_gets_no_field_in_that_is_not_asked_for(house):
+    admin = house.administrator()
 
-    assert_problem(answer, 422, "invalid_input")
-    assert list(faults(answer)) == [pointer]
+    with Cases() as case:
+        for fields, pointer in (
+            ({}, "/password"),
+            ({"password": "Tall-Oak-77777!", "invite": "mail"}, "/password"),
+            ({"invite": "sms"}, "/invite"),
+            ({"invite": "mail", "role": "emperor"}, "/role"),
+            ({"invite": "mail", "role": ["admin"]}, "/role"),
+            ({"invite": "mail", "id": new_id()}, "/id"),
+            ({"invite": "mail", "status": "active"}, "/status"),
+            ({"invite": "mail", "password_hash": "x"}, "/password_hash"),
+            ({"invite": "mail", "is_email_verified": True}, "/is_email_verified"),
+            ({"invite": "mail", "user": {"role": "admin"}}, "/user"),
+            ({"invite": "mail", "full_name": {"role": "admin"}}, "/full_name"),
+        ):
+            with case(fields, pointer):
+                answer = house.client().post(USERS, headers=admin.headers, json=somebody_new(**fields))
+
+                assert_problem(answer, 422, "invalid_input")
+                assert list(faults(answer)) == [pointer]
 
 
 def test_an_administrator_is_held_to_the_password_policy_and_to_names_that_are_free(house):
@@ -171,36 +173,40 @@ def test_a_moderator_changes_the_profile_of_a_user_and_nothing_else(house):
     assert (shown["role"], shown["status"], shown["email"], shown["full_name"]) == ("user", "active", person.email, "Fair Name")
 
 
-@pytest.mark.parametrize("field", [{"full_name": "x"}, {"role": "user"}, {"email": "mine@example.com"}, {"status": "disabled"}])
-def test_a_moderator_who_goes_for_an_administrator_is_refused_and_remembered(house, field):
-    moderator, admin = house.person(role="moderator"), house.administrator()
+def test_a_moderator_who_goes_for_an_administrator_is_refused_and_remembered(house):
+    with Cases() as case:
+        for field in ({"full_name": "x"}, {"role": "user"}, {"email": "mine@example.com"}, {"status": "disabled"}):
+            with case(field):
+                moderator, admin = house.person(role="moderator"), house.administrator()
 
-    assert_problem(change(house, moderator, admin, **field), 403, "higher_rank")
+                assert_problem(change(house, moderator, admin, **field), 403, "higher_rank")
 
-    (event,) = refusals(house, admin, "higher_rank")
-    assert (event.actor_id, event.details["act"], event.outcome) == (moderator.id, "change", "denied")
-    assert status(house, admin.tokens) == 200
-
-
-@pytest.mark.parametrize("role", ["admin", "moderator"])
-@pytest.mark.parametrize("field", [{"role": "user"}, {"status": "disabled"}, {"email": "other@example.com"}])
-def test_nobody_changes_his_own_role_status_or_address_this_way(house, role, field):
-    person = house.person(role=role)
-
-    assert_problem(change(house, person, person, **field), 403, "own_account")
-    assert len(refusals(house, person, "own_account")) == 1
+                (event,) = refusals(house, admin, "higher_rank")
+                assert (event.actor_id, event.details["act"], event.outcome) == (moderator.id, "change", "denied")
+                assert status(house, admin.tokens) == 200
 
 
-@pytest.mark.parametrize(
-    "field", ["id", "password", "password_hash", "is_active", "is_email_verified", "email_verified_at", "permissions", "locked_at"]
-)
-def test_a_mass_assigner_changes_no_field_that_is_not_asked_for(house, field):
-    person = house.register()
+def test_nobody_changes_his_own_role_status_or_address_this_way(house):
+    with Cases() as case:
+        for role in ("admin", "moderator"):
+            for field in ({"role": "user"}, {"status": "disabled"}, {"email": "other@example.com"}):
+                with case(role, field):
+                    person = house.person(role=role)
 
-    answer = change(house, house.administrator(), person, **{field: "x"})
+                    assert_problem(change(house, person, person, **field), 403, "own_account")
+                    assert len(refusals(house, person, "own_account")) == 1
 
-    assert_problem(answer, 422)
-    assert list(faults(answer)) == [f"/{field}"]
+
+def test_a_mass_assigner_changes_no_field_that_is_not_asked_for(house):
+    admin, person = house.administrator(), house.register()
+
+    with Cases() as case:
+        for field in ("id", "password", "password_hash", "is_active", "is_email_verified", "email_verified_at", "permissions", "locked_at"):
+            with case(field):
+                answer = change(house, admin, person, **{field: "x"})
+
+                assert_problem(answer, 422)
+                assert list(faults(answer)) == [f"/{field}"]
 
 
 def test_a_taken_name_is_refused(house):
@@ -225,47 +231,48 @@ def test_a_demoted_administrator_is_refused_with_every_old_token_at_once(house):
 # Locking, disabling, deleting
 
 
-@pytest.mark.parametrize("what", EVENTS)
-def test_it_counts_from_the_very_next_request_on(house, base, what):
-    admin, person = house.administrator(), house.register()
-    assert status(house, person.tokens) == 200
+def test_it_counts_from_the_very_next_request_on(house, base):
+    with Cases() as case:
+        for what, told in EVENTS.items():
+            with case(what):
+                admin, person = house.administrator(), house.register()
+                assert status(house, person.tokens) == 200
 
-    answer = act(house, admin, person, what, base)
+                answer = act(house, admin, person, what, base)
 
-    assert answer.status_code == 200, answer.text
-    assert_headers(answer)
-    assert status(house, person.tokens) == 401
-    assert house.client().post(f"{API}/auth/refresh", json={"refresh_token": person.tokens.refresh}).status_code == 401
-    assert_problem(log_in(house, person), 401, "invalid_credentials")
-    (event,) = house.events(EVENTS[what], subject=person)
-    assert event.actor_id == admin.id
+                assert answer.status_code == 200, answer.text
+                assert_headers(answer)
+                assert status(house, person.tokens) == 401
+                assert house.client().post(f"{API}/auth/refresh", json={"refresh_token": person.tokens.refresh}).status_code == 401
+                assert_problem(log_in(house, person), 401, "invalid_credentials")
+                (event,) = house.events(told, subject=person)
+                assert event.actor_id == admin.id
 
 
-@pytest.mark.parametrize(
-    ("steps", "state"),
-    [
-        (("lock",), "locked"),
-        (("lock", "enable"), "locked"),
-        (("lock", "unlock"), "active"),
-        (("lock", "disable"), "disabled"),
-        (("lock", "disable", "unlock"), "disabled"),
-        (("disable", "lock"), "disabled"),
-        (("disable", "unlock"), "disabled"),
-        (("disable", "enable"), "active"),
-        (("lock", "lock", "unlock", "unlock"), "active"),
-    ],
-)
-def test_a_lock_and_being_disabled_are_lifted_each_by_its_own_word(house, steps, state):
-    admin, person = house.administrator(), house.register()
+def test_a_lock_and_being_disabled_are_lifted_each_by_its_own_word(house):
+    with Cases() as case:
+        for steps, state in (
+            (("lock",), "locked"),
+            (("lock", "enable"), "locked"),
+            (("lock", "unlock"), "active"),
+            (("lock", "disable"), "disabled"),
+            (("lock", "disable", "unlock"), "disabled"),
+            (("disable", "lock"), "disabled"),
+            (("disable", "unlock"), "disabled"),
+            (("disable", "enable"), "active"),
+            (("lock", "lock", "unlock", "unlock"), "active"),
+        ):
+            with case(steps, state):
+                admin, person = house.administrator(), house.register()
 
-    for step in steps:
-        answer = act(house, admin, person, step)
-        assert answer.status_code == 200
+                for step in steps:
+                    answer = act(house, admin, person, step)
+                    assert answer.status_code == 200
 
-    assert (answer.json["status"], answer.json["is_active"]) == (state, state == "active")
-    assert log_in(house, person).status_code == (200 if state == "active" else 401)
-    found = house.client().get(USERS, headers=admin.headers, query_string={"q": person.username, "status": state}).json
-    assert [user["id"] for user in found["users"]] == [person.id]
+                assert (answer.json["status"], answer.json["is_active"]) == (state, state == "active")
+                assert log_in(house, person).status_code == (200 if state == "active" else 401)
+                found = house.client().get(USERS, headers=admin.headers, query_string={"q": person.username, "status": state}).json
+                assert [user["id"] for user in found["users"]] == [person.id]
 
 
 def test_unlocking_forgets_the_wrong_passwords_too(house, from_elsewhere):
@@ -328,26 +335,32 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize(("spelling", "expected"), SPELLINGS.values(), ids=SPELLINGS)
-def test_nobody_deletes_himself_in_whatever_spelling(house, spelling, expected):
-    admin = house.administrator()
+def test_nobody_deletes_himself_in_whatever_spelling(house):
+    with Cases() as case:
+        for name, (spelling, expected) in SPELLINGS.items():
+            with case(name):
+                admin = house.administrator()
 
-    assert delete(house, admin, spelling(admin.id)).status_code == expected
-    for what in ACTS:
-        assert act(house, admin, spelling(admin.id), what).status_code == (403 if expected == 400 else 404)
-    assert status(house, admin.tokens) == 200
+                assert delete(house, admin, spelling(admin.id)).status_code == expected
+                for what in ACTS:
+                    assert act(house, admin, spelling(admin.id), what).status_code == (403 if expected == 400 else 404)
+                assert status(house, admin.tokens) == 200
 
 
-@pytest.mark.parametrize("role", ["moderator", "user", "viewer"])
-def test_whoever_is_no_administrator_does_none_of_it(house, role):
-    curious, person = house.person(role=role), house.register()
+def test_whoever_is_no_administrator_does_none_of_it(house):
+    with Cases() as case:
+        for role in ("moderator", "user", "viewer"):
+            with case(role):
+                curious, person = house.person(role=role), house.register()
 
-    for target in (person, house.administrator(), curious, new_id()):
-        for what in ACTS:
-            assert_problem(act(house, curious, target, what), 403, "insufficient_permission")
-        assert_problem(delete(house, curious, target), 403, "insufficient_permission")
-    assert_problem(house.client().post(USERS, headers=curious.headers, json=somebody_new(invite="mail")), 403, "insufficient_permission")
-    assert status(house, person.tokens) == 200
+                for target in (person, house.administrator(), curious, new_id()):
+                    for what in ACTS:
+                        assert_problem(act(house, curious, target, what), 403, "insufficient_permission")
+                    assert_problem(delete(house, curious, target), 403, "insufficient_permission")
+                assert_problem(
+                    house.client().post(USERS, headers=curious.headers, json=somebody_new(invite="mail")), 403, "insufficient_permission"
+                )
+                assert status(house, person.tokens) == 200
 
 
 def test_nobody_is_there_to_be_changed(house):

@@ -1,6 +1,8 @@
 """What the answers of administration tell, to whom, and what they leave behind: no way round the table of who sees what."""
 
 import secrets
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import pytest
 
@@ -8,11 +10,18 @@ from journeys.answers import assert_problem, faults
 from secureapi.auth.service import Administration
 from secureapi.core.identifiers import new_id
 from secureapi.core.requests import Client
-from secureapi.users.errors import NoSuchUser
+from secureapi.users.errors import LastAdministrator, NoSuchUser
 from secureapi.users.service import Directory, Roles
 
 API = "/api/v1"
 TERMINAL = Client.of_command_line()
+
+
+@dataclass
+class Nobody:
+    """Somebody who is not there."""
+
+    id: str
 
 
 @pytest.fixture
@@ -111,6 +120,89 @@ def test_somebody_who_tries_one_id_after_the_other_is_remembered(house):
     remembered = house.events("security.access.denied", subject=curious)
     told = {"kind": "users", "wanted": "see", "reason": "not_yours"}
     assert [event.details for event in remembered] == [told | {"object_id": other.id}, told | {"object_id": nobody}]
+
+
+def test_whoever_looks_for_what_is_not_there_is_remembered(house):
+    admin, moderator, nobody = house.administrator(), house.person(role="moderator"), new_id()
+
+    assert_problem(house.client().get(f"{API}/users/{nobody}", headers=moderator.headers), 404)
+    assert_problem(change(house, moderator, Nobody(nobody), bio="x"), 404)
+    assert_problem(house.client().delete(f"{API}/users/{nobody}", headers=admin.headers), 404)
+    assert_problem(house.client().patch(f"{API}/admin/roles/nosuch", headers=admin.headers, json={"rank": 1}), 404)
+    asked = {"permission": "users:read", "user": f"{nobody}@example.com"}
+    assert_problem(house.client().get(f"{API}/admin/authz/explain", headers=admin.headers, query_string=asked), 404)
+
+    (seen,) = house.events("security.access.denied", subject=moderator)
+    assert (seen.details["object_id"], seen.details["reason"]) == (nobody, "not_there")
+    refused = [each for each in house.events("users.administration.refused") if each.actor_id in {admin.id, moderator.id}]
+    told = [(each.details["act"], each.details["reason"]) for each in refused]
+    assert told == [
+        ("change", "user_not_found"),
+        ("delete", "user_not_found"),
+        ("roles.change", "role_not_found"),
+        ("explain", "user_not_found"),
+    ]
+
+
+def test_whoever_may_not_read_accounts_is_told_nothing_of_them_by_explanations(house, holder):
+    auditor, person = holder("self:read", "admin:read"), house.register()
+
+    for who in (person.id, person.email, new_id()):
+        asked = {"permission": "users:read", "user": who}
+        answer = house.client().get(f"{API}/admin/authz/explain", headers=auditor.headers, query_string=asked)
+        assert_problem(answer, 403, "insufficient_permission")
+
+
+def test_the_outline_of_an_address_does_not_tell_how_long_it_is(house):
+    moderator, domain = house.person(role="moderator"), f"{secrets.token_hex(4)}.example.com"
+
+    people = [house.register(email=f"{local}@{domain}") for local in ("a", "abc", "averylongname")]
+
+    shown = {house.client().get(f"{API}/users/{person.id}", headers=moderator.headers).json["email"] for person in people}
+    assert shown == {f"a****@{domain}"}
+
+
+@pytest.mark.parametrize(
+    ("field", "pointer"),
+    [
+        ({"name": "superuser"}, "/name"),
+        ({"rank": "50"}, "/rank"),
+        ({"permissions": ["self:read"] * 2_000}, "/permissions"),
+    ],
+)
+def test_a_role_is_what_its_description_says(house, field, pointer):
+    wanted = {"name": f"role-{secrets.token_hex(4)}", "permissions": []} | field
+
+    answer = house.client().post(f"{API}/admin/roles", headers=house.administrator().headers, json=wanted)
+
+    assert_problem(answer, 422)
+    assert list(faults(answer)) == [pointer]
+
+
+def test_what_a_role_was_before_is_told_too(house):
+    name = f"role-{secrets.token_hex(4)}"
+    roles = house.service(Roles)
+    roles.define(name=name, description="", permissions=["self:read", "admin:read"], rank=30, caller=None, client=TERMINAL)
+
+    roles.change(name=name, permissions=["self:read"], caller=None, client=TERMINAL)
+
+    (event,) = [each for each in house.events("roles.redefined") if each.details["role"] == name]
+    assert event.details["permissions"] == ["self:read"]
+    assert event.details["before"] == {"rank": 30, "permissions": ["admin:read", "self:read"]}
+
+
+def test_the_last_administrator_who_can_sign_in_stays(make_house, engine):
+    house = make_house(engine)
+    admin, other = house.administrator(), house.administrator()
+    administration = house.service(Administration)
+    administration.require_password_change(user_id=other.id, caller=None, client=TERMINAL)
+
+    for person in (admin, other):
+        with pytest.raises(LastAdministrator) if person is admin else nullcontext():
+            administration.delete(user_id=person.id, caller=None, client=TERMINAL)
+    administration.require_password_change(user_id=admin.id, caller=None, client=TERMINAL)
+    with pytest.raises(LastAdministrator):
+        administration.delete(user_id=admin.id, caller=None, client=TERMINAL)
 
 
 def test_whoever_asks_for_taken_names_is_remembered(house):

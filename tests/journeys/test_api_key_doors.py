@@ -12,6 +12,7 @@ from secureapi.auth.api_key_values import checksum
 from secureapi.auth.service import Administration
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
+from support.cases import Cases
 from support.races import change_role
 
 TERMINAL = Client.of_command_line()
@@ -51,56 +52,57 @@ def test_all_permissions_of_an_endpoint_must_be_in_the_scopes(house):
     assert make_key(administrator, scopes=["users:read"]).get("/users").status_code == 200
 
 
-@pytest.mark.parametrize("role", ["user", "admin"])
-@pytest.mark.parametrize(
-    ("method", "path", "body"),
-    [
-        ("GET", "/auth/api-keys", None),
-        ("POST", "/auth/api-keys", {"name": "Another", "scopes": ["self:read"]}),
-        ("POST", "/auth/api-keys/{key}/rotate", {}),
-        ("DELETE", "/auth/api-keys/{key}", None),
-        ("GET", "/auth/api-keys/{key}/usage", None),
-        ("POST", "/auth/change-password", {"current_password": "{password}", "new_password": "Other-Trees-43!"}),
-        ("POST", "/users/me/change-password", {"current_password": "{password}", "new_password": "Other-Trees-43!"}),
-        ("POST", "/auth/reauthenticate", {"password": "{password}"}),
-        ("POST", "/auth/logout", None),
-        ("POST", "/auth/logout-all", None),
-        ("GET", "/auth/sessions", None),
-        ("DELETE", "/auth/sessions", None),
-        ("DELETE", "/auth/sessions/{other}", None),
-        ("GET", "/security/health", None),
-    ],
+OF_THEIR_OWNER = (
+    ("GET", "/auth/api-keys", None),
+    ("POST", "/auth/api-keys", {"name": "Another", "scopes": ["self:read"]}),
+    ("POST", "/auth/api-keys/{key}/rotate", {}),
+    ("DELETE", "/auth/api-keys/{key}", None),
+    ("GET", "/auth/api-keys/{key}/usage", None),
+    ("POST", "/auth/change-password", {"current_password": "{password}", "new_password": "Other-Trees-43!"}),
+    ("POST", "/users/me/change-password", {"current_password": "{password}", "new_password": "Other-Trees-43!"}),
+    ("POST", "/auth/reauthenticate", {"password": "{password}"}),
+    ("POST", "/auth/logout", None),
+    ("POST", "/auth/logout-all", None),
+    ("GET", "/auth/sessions", None),
+    ("DELETE", "/auth/sessions", None),
+    ("DELETE", "/auth/sessions/{other}", None),
+    ("GET", "/security/health", None),
 )
-def test_a_key_manages_no_keys_passwords_sessions_or_factors(house, role, method, path, body):
-    person = house.person(role=role)
-    scopes = EVERYTHING if role == "admin" else EVERYTHING[:3]
-    key = make_key(person, scopes=scopes)
-    spelled = API + path.format(key=key.id, other="01890000-0000-7000-8000-000000000000")
-    sent = {name: person.password if value == "{password}" else value for name, value in body.items()} if body is not None else None
-
-    answer = house.client().open(spelled, method=method, headers=key.headers, json=sent)
-
-    assert_problem(answer, 403, "key_not_allowed")
-    assert key.get().status_code == 200
-    assert house.client().get(f"{API}/users/me", headers=person.headers).status_code == 200
-    (denied,) = house.events("security.access.denied", subject=person)
-    assert denied.details["reason"] == "key_not_allowed"
-    assert denied.details["api_key_id"] == key.id
-    assert denied.session_id is None
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "/users/{id}/sessions"), ("DELETE", "/users/{id}/sessions"), ("DELETE", "/users/{id}/sessions/{id}")],
-)
-def test_nor_those_of_others_whatever_its_scopes(house, method, path):
+def test_a_key_manages_no_keys_passwords_sessions_or_factors(house):
+    with Cases() as case:
+        for role, scopes in (("user", EVERYTHING[:3]), ("admin", EVERYTHING)):
+            person = house.person(role=role)
+            key = make_key(person, scopes=scopes)
+            for method, path, body in OF_THEIR_OWNER:
+                with case(role, method, path):
+                    known = len(house.events("security.access.denied", subject=person))
+                    spelled = API + path.format(key=key.id, other="01890000-0000-7000-8000-000000000000")
+                    sent = body and {name: person.password if value == "{password}" else value for name, value in body.items()}
+
+                    answer = house.client().open(spelled, method=method, headers=key.headers, json=sent)
+
+                    assert_problem(answer, 403, "key_not_allowed")
+                    assert key.get().status_code == 200
+                    assert house.client().get(f"{API}/users/me", headers=person.headers).status_code == 200
+                    (denied,) = house.events("security.access.denied", subject=person)[known:]
+                    assert denied.details["reason"] == "key_not_allowed"
+                    assert denied.details["api_key_id"] == key.id
+                    assert denied.session_id is None
+
+
+def test_nor_those_of_others_whatever_its_scopes(house):
     administrator, other = house.administrator(), house.person()
     key = make_key(administrator, scopes=EVERYTHING)
 
-    answer = house.client().open(API + path.format(id=other.id), method=method, headers=key.headers)
+    with Cases() as case:
+        for method, path in (("GET", "/users/{id}/sessions"), ("DELETE", "/users/{id}/sessions"), ("DELETE", "/users/{id}/sessions/{id}")):
+            with case(method, path):
+                answer = house.client().open(API + path.format(id=other.id), method=method, headers=key.headers)
 
-    assert_problem(answer, 403, "key_not_allowed")
-    assert house.client().get(f"{API}/users/me", headers=other.headers).status_code == 200
+                assert_problem(answer, 403, "key_not_allowed")
+                assert house.client().get(f"{API}/users/me", headers=other.headers).status_code == 200
 
 
 def test_a_key_changes_what_its_owner_wrote_about_himself_and_not_the_address(house):
@@ -257,15 +259,18 @@ def test_a_key_that_is_not_in_its_header_is_not_looked_at(house):
     assert_problem(house.client().get(f"{API}/users/me?api_key={key.value}", headers=key.headers), 422)
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_key_beside_another_credential_is_refused(house, number):
+def test_a_key_beside_another_credential_is_refused(house):
     person = house.person()
     key, other = make_key(person), make_key(person)
-    beside = [("Authorization", person.headers["Authorization"]), ("X-API-Key", other.value)][number - 1]
 
-    answer = house.client().get(f"{API}/users/me", headers=[("X-API-Key", key.value), beside])
+    with Cases() as case:
+        for number in (1, 2):
+            with case(number):
+                beside = [("Authorization", person.headers["Authorization"]), ("X-API-Key", other.value)][number - 1]
 
-    assert_problem(answer, 400, "ambiguous_credentials")
+                answer = house.client().get(f"{API}/users/me", headers=[("X-API-Key", key.value), beside])
+
+                assert_problem(answer, 400, "ambiguous_credentials")
 
 
 def test_a_key_beside_the_cookies_of_a_session_is_refused(house):
@@ -330,29 +335,28 @@ def test_a_wrong_checksum_costs_no_query_and_a_good_key_costs_one_look_and_one_c
 NETWORKS = ["192.0.2.0/24", "2001:db8:7::/48", "198.51.100.7"]
 
 
-@pytest.mark.parametrize(
-    ("address", "status"),
-    [
-        ("192.0.2.1", 200),
-        ("192.0.2.255", 200),
-        ("192.0.3.0", 401),
-        ("198.51.100.7", 200),
-        ("198.51.100.8", 401),
-        ("2001:db8:7::1", 200),
-        ("2001:db8:7:ffff::", 200),
-        ("2001:db8:8::1", 401),
-        ("::ffff:192.0.2.1", 200),
-        ("::ffff:192.0.3.1", 401),
-        ("::", 401),
-        ("", 401),
-        ("nonsense", 401),
-    ],
-)
-def test_a_key_is_used_from_its_networks_only(shared_houses, address, status):
+def test_a_key_is_used_from_its_networks_only(shared_houses):
     house = shared_houses("embedded")
     key = make_key(house.person(), allowed_networks=NETWORKS)
 
-    assert key.get(environ_overrides={"REMOTE_ADDR": address}).status_code == status
+    with Cases() as case:
+        for address, status in (
+            ("192.0.2.1", 200),
+            ("192.0.2.255", 200),
+            ("192.0.3.0", 401),
+            ("198.51.100.7", 200),
+            ("198.51.100.8", 401),
+            ("2001:db8:7::1", 200),
+            ("2001:db8:7:ffff::", 200),
+            ("2001:db8:8::1", 401),
+            ("::ffff:192.0.2.1", 200),
+            ("::ffff:192.0.3.1", 401),
+            ("::", 401),
+            ("", 401),
+            ("nonsense", 401),
+        ):
+            with case(address, status):
+                assert key.get(environ_overrides={"REMOTE_ADDR": address}).status_code == status
 
 
 def test_nobody_says_himself_where_he_comes_from(house):

@@ -1,8 +1,14 @@
-"""What the figures say of API keys: refusals by their own limit and by their quota, each under its name, and those of sessions too."""
+"""How requests with API keys are counted: in the figures, by their own limit and by their quota, and in the database."""
 
 import secrets
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
 
 from journeys.with_keys import make_key
+from secureapi.auth.repository import counting
+from secureapi.core.database import Database
 
 TOKEN = secrets.token_urlsafe(32)
 
@@ -25,3 +31,27 @@ def test_refusals_of_keys_and_sessions_are_counted_by_name(make_house, engine):
         'secureapi_limit_refusals_total{limit="api_key"} 2.0',
         'secureapi_limit_refusals_total{limit="daily_quota"} 3.0',
     }
+
+
+@pytest.mark.parametrize(("is_exact", "within"), [(True, "on"), (False, "off")])
+def test_only_what_must_be_exact_waits_for_the_disk_and_nobody_else_is_hurried(shared_houses, is_exact, within):
+    house = shared_houses("scaled")
+    key, engine, now = make_key(house.register()), house.service(Database).engine, datetime.now(UTC)
+    prepared = counting(engine.dialect, is_exact=is_exact).on(engine.dialect)
+    values = prepared.parameters({"key_id": key.id, "day": now.date(), "now": now, "address": "203.0.113.7", "most": 2})
+
+    with engine.connect() as borrowed, closing(borrowed.connection.cursor()) as cursor:
+        cursor.execute("SET synchronous_commit = on")
+        borrowed.connection.commit()
+        counted = []
+        for _ in range(3):
+            cursor.execute(prepared.sql, values)
+            counted.append((cursor.fetchone() or (None,))[0])
+            cursor.execute("SHOW synchronous_commit")
+            assert cursor.fetchone()[0] == (within if counted[-1] else "on")
+            borrowed.connection.commit()
+            cursor.execute("SHOW synchronous_commit")
+            assert cursor.fetchone()[0] == "on"
+        borrowed.invalidate()
+
+    assert counted == [1, 2, None]

@@ -9,6 +9,7 @@ from journeys.with_keys import API, KEYS, ask_for_key, make_key, rotate
 from secureapi.auth.service import ApiKeys
 from secureapi.core.database import Base, Database
 from secureapi.core.requests import Client
+from support.cases import Cases
 from support.letters import Letters
 
 
@@ -74,44 +75,43 @@ def test_expired_keys_are_shown_for_a_while(own, clock):
     assert listed(person, own.sign_in(person).headers) == []
 
 
-@pytest.mark.parametrize(
-    ("fields", "where", "code"),
-    [
-        ({"scopes": []}, "/scopes", "too_short"),
-        ({"scopes": ["self:read", "self:read"]}, "/scopes", "repeated"),
-        ({"scopes": ["SELF:READ"]}, "/scopes/0", "choice"),
-        ({"scopes": ["self:read", "*"]}, "/scopes/1", "choice"),
-        ({"scopes": "self:read"}, "/scopes", "type"),
-        ({"scopes": None}, "/scopes", "null"),
-        ({"scopes": [["self:read"]]}, "/scopes/0", "type"),
-        ({"name": ""}, "/name", "too_short"),
-        ({"name": "x" * 101}, "/name", "too_long"),
-        ({"name": "two\nlines"}, "/name", "pattern"),
-        ({"name": "\u202ereport"}, "/name", "pattern"),
-        ({"expires_in_days": 0}, "/expires_in_days", "range"),
-        ({"expires_in_days": True}, "/expires_in_days", "type"),
-        ({"daily_quota": 0}, "/daily_quota", "range"),
-        ({"requests_per_minute": -1}, "/requests_per_minute", "range"),
-        ({"allowed_networks": ["10.0.0.1/8"]}, "/allowed_networks/0", "network"),
-        ({"allowed_networks": ["fe80::1%eth0"]}, "/allowed_networks/0", "pattern"),
-        ({"allowed_networks": ["\u0661.2.3.4"]}, "/allowed_networks/0", "pattern"),
-        ({"allowed_networks": ["10.0.0.0/8", "10.0.0.0/8"]}, "/allowed_networks", "repeated"),
-        ({"allowed_networks": [f"10.0.0.{n}" for n in range(21)]}, "/allowed_networks", "too_long"),
-        # Nobody sets what is not his to set.
-        ({"user_id": "01890000-0000-7000-8000-000000000000"}, "/user_id", "unknown_field"),
-        ({"api_key": "sa_live_mine"}, "/api_key", "unknown_field"),
-        ({"expires_at": "2099-01-01T00:00:00Z"}, "/expires_at", "unknown_field"),
-        ({"role": "admin"}, "/role", "unknown_field"),
-    ],
-)
-def test_what_has_not_the_shape_of_a_key_is_refused(shared_houses, fields, where, code):
+def test_what_has_not_the_shape_of_a_key_is_refused(shared_houses):
     person = shared_houses("embedded").person()
 
-    answer = ask_for_key(person, **fields)
+    with Cases() as case:
+        for fields, where, code in (
+            ({"scopes": []}, "/scopes", "too_short"),
+            ({"scopes": ["self:read", "self:read"]}, "/scopes", "repeated"),
+            ({"scopes": ["SELF:READ"]}, "/scopes/0", "choice"),
+            ({"scopes": ["self:read", "*"]}, "/scopes/1", "choice"),
+            ({"scopes": "self:read"}, "/scopes", "type"),
+            ({"scopes": None}, "/scopes", "null"),
+            ({"scopes": [["self:read"]]}, "/scopes/0", "type"),
+            ({"name": ""}, "/name", "too_short"),
+            ({"name": "x" * 101}, "/name", "too_long"),
+            ({"name": "two\nlines"}, "/name", "pattern"),
+            ({"name": "\u202ereport"}, "/name", "pattern"),
+            ({"expires_in_days": 0}, "/expires_in_days", "range"),
+            ({"expires_in_days": True}, "/expires_in_days", "type"),
+            ({"daily_quota": 0}, "/daily_quota", "range"),
+            ({"requests_per_minute": -1}, "/requests_per_minute", "range"),
+            ({"allowed_networks": ["10.0.0.1/8"]}, "/allowed_networks/0", "network"),
+            ({"allowed_networks": ["fe80::1%eth0"]}, "/allowed_networks/0", "pattern"),
+            ({"allowed_networks": ["\u0661.2.3.4"]}, "/allowed_networks/0", "pattern"),
+            ({"allowed_networks": ["10.0.0.0/8", "10.0.0.0/8"]}, "/allowed_networks", "repeated"),
+            ({"allowed_networks": [f"10.0.0.{n}" for n in range(21)]}, "/allowed_networks", "too_long"),
+            # Nobody sets what is not his to set.
+            ({"user_id": "01890000-0000-7000-8000-000000000000"}, "/user_id", "unknown_field"),
+            ({"api_key": "sa_live_mine"}, "/api_key", "unknown_field"),
+            ({"expires_at": "2099-01-01T00:00:00Z"}, "/expires_at", "unknown_field"),
+            ({"role": "admin"}, "/role", "unknown_field"),
+        ):
+            with case(fields, where, code):
+                answer = ask_for_key(person, **fields)
 
-    assert_problem(answer, 422, "invalid_input")
-    assert faults(answer) == {where: code}
-    assert listed(person) == []
+                assert_problem(answer, 422, "invalid_input")
+                assert faults(answer) == {where: code}
+                assert listed(person) == []
 
 
 def test_nobody_makes_a_key_that_may_do_more_than_he(house):

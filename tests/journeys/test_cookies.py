@@ -9,6 +9,7 @@ from journeys.answers import assert_headers, assert_problem, faults
 from secureapi.auth.service import Administration
 from secureapi.core.requests import Client
 from support.browser import ACCESS, CSRF, REFRESH, SITE, SetCookie, browser_of, cookies_of
+from support.cases import Cases
 
 DEVICE = "__Host-secureapi_device"
 LOGIN, REFRESHING, LOGOUT = (f"/api/v1/auth/{name}" for name in ("login", "refresh", "logout"))
@@ -35,30 +36,32 @@ def assert_cleared(answer, base="/api/v1"):
     }
 
 
-@pytest.mark.parametrize("kind", ["json", "data"])
-def test_signing_in_by_cookie_puts_no_token_into_the_answer(house, base, kind):
+def test_signing_in_by_cookie_puts_no_token_into_the_answer(house, base):
     person = house.register()
     body = {"username": person.username, "password": person.password, "delivery": "cookie"}
 
-    answer = house.client().post(f"{base}/auth/login", base_url=SITE, **{kind: body})
+    with Cases() as case:
+        for kind in ("json", "data"):
+            with case(kind):
+                answer = house.client().post(f"{base}/auth/login", base_url=SITE, **{kind: body})
 
-    assert answer.status_code == 200
-    assert_headers(answer)
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.json.keys() == {"token_type", "expires_in", "refresh_expires_in", "csrf_token"}
-    cookies = cookies_of(answer)
-    life, csrf_token = answer.json["refresh_expires_in"], answer.json["csrf_token"]
-    assert cookies == {
-        ACCESS: SetCookie(ACCESS, cookies[ACCESS].value, "/", 900, "Strict", HIDDEN, frozenset()),
-        REFRESH: SetCookie(REFRESH, cookies[REFRESH].value, f"{base}/auth", life, "Strict", HIDDEN, frozenset()),
-        CSRF: SetCookie(CSRF, csrf_token, "/", life, "Strict", SHOWN, frozenset()),
-        DEVICE: SetCookie(DEVICE, cookies[DEVICE].value, "/", 180 * 86400, "Strict", HIDDEN, frozenset()),
-    }
-    assert answer.json["expires_in"] == 900
-    assert 7 * 86400 - 60 < life <= 7 * 86400
-    assert cookies[REFRESH].value.startswith("sar_")
-    assert "eyJ" not in answer.text
-    assert "sar_" not in answer.text
+                assert answer.status_code == 200
+                assert_headers(answer)
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert answer.json.keys() == {"token_type", "expires_in", "refresh_expires_in", "csrf_token"}
+                cookies = cookies_of(answer)
+                life, csrf_token = answer.json["refresh_expires_in"], answer.json["csrf_token"]
+                assert cookies == {
+                    ACCESS: SetCookie(ACCESS, cookies[ACCESS].value, "/", 900, "Strict", HIDDEN, frozenset()),
+                    REFRESH: SetCookie(REFRESH, cookies[REFRESH].value, f"{base}/auth", life, "Strict", HIDDEN, frozenset()),
+                    CSRF: SetCookie(CSRF, csrf_token, "/", life, "Strict", SHOWN, frozenset()),
+                    DEVICE: SetCookie(DEVICE, cookies[DEVICE].value, "/", 180 * 86400, "Strict", HIDDEN, frozenset()),
+                }
+                assert answer.json["expires_in"] == 900
+                assert 7 * 86400 - 60 < life <= 7 * 86400
+                assert cookies[REFRESH].value.startswith("sar_")
+                assert "eyJ" not in answer.text
+                assert "sar_" not in answer.text
 
 
 def test_without_secure_cookies_the_names_promise_nothing(make_house, engine):
@@ -88,12 +91,14 @@ def test_tokens_come_in_the_body_unless_cookies_are_asked_for(house, extra):
     assert cookies_of(answer).keys() == {DEVICE}
 
 
-@pytest.mark.parametrize("delivery", ["Cookie", "cookies", "", None, 1, ["cookie"], {"cookie": True}])
-def test_no_other_delivery_is_known(house, delivery):
-    answer = house.client().post(LOGIN, json={"username": "x", "password": "y", "delivery": delivery})
+def test_no_other_delivery_is_known(house):
+    with Cases() as case:
+        for delivery in ("Cookie", "cookies", "", None, 1, ["cookie"], {"cookie": True}):
+            with case(delivery):
+                answer = house.client().post(LOGIN, json={"username": "x", "password": "y", "delivery": delivery})
 
-    assert_problem(answer, 422)
-    assert set(faults(answer)) == {"/delivery"}
+                assert_problem(answer, 422)
+                assert set(faults(answer)) == {"/delivery"}
 
 
 def test_a_refused_sign_in_sets_no_cookie(house):
@@ -118,34 +123,38 @@ def test_a_page_reads_and_changes_with_its_cookies(house, base):
     assert event.actor_id == person.id
 
 
-@pytest.mark.parametrize("body", [{}, {"json": {}}, {"data": b""}, {"content_type": "application/json"}, {"content_type": "text/plain"}])
-def test_a_refresh_by_cookie_needs_no_body_and_answers_by_cookie(house, base, body):
-    browser = browser_of(house, base=base)
-    before = dict(browser.jar)
+def test_a_refresh_by_cookie_needs_no_body_and_answers_by_cookie(house, base):
+    with Cases() as case:
+        for body in ({}, {"json": {}}, {"data": b""}, {"content_type": "application/json"}, {"content_type": "text/plain"}):
+            with case(body):
+                browser = browser_of(house, base=base)
+                before = dict(browser.jar)
 
-    answer = browser.post("/auth/refresh", **body)
+                answer = browser.post("/auth/refresh", **body)
 
-    assert answer.status_code == 200, answer.text
-    assert answer.json.keys() == {"token_type", "expires_in", "refresh_expires_in", "csrf_token"}
-    cookies = cookies_of(answer)
-    assert set(cookies) == {ACCESS, REFRESH, CSRF}
-    assert cookies[REFRESH].path == f"{base}/auth"
-    assert {name: browser.value(name) == before[name, cookies[name].path] for name in cookies} == {
-        ACCESS: False,
-        REFRESH: False,
-        CSRF: True,
-    }
-    assert answer.json["csrf_token"] == browser.csrf_token, "tabs that know the present one must not be surprised"
-    assert browser.get("/users/me").status_code == 200
-    assert browser.post("/auth/refresh").status_code == 200
+                assert answer.status_code == 200, answer.text
+                assert answer.json.keys() == {"token_type", "expires_in", "refresh_expires_in", "csrf_token"}
+                cookies = cookies_of(answer)
+                assert set(cookies) == {ACCESS, REFRESH, CSRF}
+                assert cookies[REFRESH].path == f"{base}/auth"
+                assert {name: browser.value(name) == before[name, cookies[name].path] for name in cookies} == {
+                    ACCESS: False,
+                    REFRESH: False,
+                    CSRF: True,
+                }
+                assert answer.json["csrf_token"] == browser.csrf_token, "tabs that know the present one must not be surprised"
+                assert browser.get("/users/me").status_code == 200
+                assert browser.post("/auth/refresh").status_code == 200
 
 
-@pytest.mark.parametrize("body", [{}, {"json": {}}, {"json": {"refresh_token": None}}])
-def test_a_refresh_with_neither_token_nor_cookie_says_what_is_missing(house, body):
-    answer = plain(house, "POST", REFRESHING, **body)
+def test_a_refresh_with_neither_token_nor_cookie_says_what_is_missing(house):
+    with Cases() as case:
+        for body in ({}, {"json": {}}, {"json": {"refresh_token": None}}):
+            with case(body):
+                answer = plain(house, "POST", REFRESHING, **body)
 
-    assert_problem(answer, 422)
-    assert set(faults(answer)) == {"/refresh_token"}
+                assert_problem(answer, 422)
+                assert set(faults(answer)) == {"/refresh_token"}
 
 
 def test_a_body_that_is_there_is_read_as_strictly_as_ever(house, browser):
@@ -177,16 +186,21 @@ AMBIGUOUS = {
 }
 
 
-@pytest.mark.parametrize("header", AMBIGUOUS.values(), ids=AMBIGUOUS)
-def test_a_neighbour_who_plants_a_second_cookie_gets_nobody_in(house, browser, header):
+def test_a_neighbour_who_plants_a_second_cookie_gets_nobody_in(house, browser):
     values = {"access": browser.value(ACCESS), "refresh": browser.value(REFRESH), "csrf": browser.value(CSRF)}
-    cookies = header.format(**values)
 
-    for method, path in (("GET", ME), ("PATCH", ME), ("POST", LOGOUT), ("POST", "/api/v1/auth/logout-all")):
-        answer = plain(house, method, path, cookies, headers={"X-CSRF-Token": browser.csrf_token})
-        assert_problem(answer, 400, "ambiguous_credentials")
-    assert_problem(plain(house, "POST", REFRESHING, cookies, headers={"X-CSRF-Token": browser.csrf_token}), 400, "ambiguous_credentials")
-    assert browser.get("/users/me").status_code == 200
+    with Cases() as case:
+        for name, header in AMBIGUOUS.items():
+            with case(name):
+                cookies = header.format(**values)
+
+                for method, path in (("GET", ME), ("PATCH", ME), ("POST", LOGOUT), ("POST", "/api/v1/auth/logout-all")):
+                    answer = plain(house, method, path, cookies, headers={"X-CSRF-Token": browser.csrf_token})
+                    assert_problem(answer, 400, "ambiguous_credentials")
+                assert_problem(
+                    plain(house, "POST", REFRESHING, cookies, headers={"X-CSRF-Token": browser.csrf_token}), 400, "ambiguous_credentials"
+                )
+                assert browser.get("/users/me").status_code == 200
 
 
 @pytest.mark.parametrize("name", [ACCESS, REFRESH])
@@ -232,57 +246,63 @@ def test_two_cookie_headers_on_the_wire_are_two_cookies(live):
     assert b" 401 " in asked("Cookie: theirs=1", f"Cookie: {ACCESS}={access}")
 
 
-@pytest.mark.parametrize("name", ["access_token", "token", "jwt", "refresh_token", "api_key", "__Host-secureapi_access"])
-def test_a_token_in_the_query_is_never_taken(house, base, name):
-    administrator = house.administrator()
-    tokens = administrator.tokens
-    for token in (tokens.access, tokens.refresh):
-        for path in ("/users/me", "/users", "/security/events", "/security/health"):
-            assert_problem(plain(house, "GET", f"{base}{path}?{name}={token}"), 401, "unauthenticated")
-            refused = plain(house, "GET", f"{base}{path}?{name}={token}", headers=administrator.headers)
-            assert_problem(refused, 422)
-            assert faults(refused) == {f"/{name}": "unknown_parameter"} or set(faults(refused)) == {f"/{name}"}
-            assert token not in refused.text
-        for path in ("/auth/refresh", "/auth/login", "/auth/register"):
-            assert_problem(plain(house, "POST", f"{base}{path}?{name}={token}", json={}), 422)
-    assert plain(house, "POST", REFRESHING, json={"refresh_token": tokens.refresh}).status_code == 200
+def test_a_token_in_the_query_is_never_taken(house, base):
+    with Cases() as case:
+        for name in ("access_token", "token", "jwt", "refresh_token", "api_key", "__Host-secureapi_access"):
+            with case(name):
+                administrator = house.administrator()
+                tokens = administrator.tokens
+                for token in (tokens.access, tokens.refresh):
+                    for path in ("/users/me", "/users", "/security/events", "/security/health"):
+                        assert_problem(plain(house, "GET", f"{base}{path}?{name}={token}"), 401, "unauthenticated")
+                        refused = plain(house, "GET", f"{base}{path}?{name}={token}", headers=administrator.headers)
+                        assert_problem(refused, 422)
+                        assert faults(refused) == {f"/{name}": "unknown_parameter"} or set(faults(refused)) == {f"/{name}"}
+                        assert token not in refused.text
+                    for path in ("/auth/refresh", "/auth/login", "/auth/register"):
+                        assert_problem(plain(house, "POST", f"{base}{path}?{name}={token}", json={}), 422)
+                assert plain(house, "POST", REFRESHING, json={"refresh_token": tokens.refresh}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/auth/logout", "/auth/logout-all"])
-def test_signing_out_clears_every_cookie(house, base, path):
-    person = house.register()
-    browser = browser_of(house, person, base)
-    thief = browser.twin()
+def test_signing_out_clears_every_cookie(house, base):
+    with Cases() as case:
+        for path in ("/auth/logout", "/auth/logout-all"):
+            with case(path):
+                person = house.register()
+                browser = browser_of(house, person, base)
+                thief = browser.twin()
 
-    answer = browser.post(path)
+                answer = browser.post(path)
 
-    assert answer.status_code == 200
-    assert_cleared(answer, base)
-    assert [name for name, _ in browser.jar] == [DEVICE], "the device stays known, and that lets nobody in"
-    assert_problem(thief.get("/users/me"), 401, "invalid_token")
-    assert_problem(thief.post("/auth/refresh"), 401, "invalid_refresh_token")
+                assert answer.status_code == 200
+                assert_cleared(answer, base)
+                assert [name for name, _ in browser.jar] == [DEVICE], "the device stays known, and that lets nobody in"
+                assert_problem(thief.get("/users/me"), 401, "invalid_token")
+                assert_problem(thief.post("/auth/refresh"), 401, "invalid_refresh_token")
 
 
-@pytest.mark.parametrize(("path", "type"), [("/auth/logout", "auth.logout.succeeded"), ("/auth/logout-all", "auth.logout_all.succeeded")])
-@pytest.mark.parametrize("left", ["none", "broken"])
-def test_signing_out_works_with_the_refresh_cookie_alone(house, path, type, left):  # noqa: A002 - the column
-    person = house.register()
-    browser = browser_of(house, person)
-    thief = browser.twin()
-    if left == "none":
-        browser.forget(ACCESS)
-    else:
-        browser.put(ACCESS, "x.y.z")
+def test_signing_out_works_with_the_refresh_cookie_alone(house):
+    with Cases() as case:
+        for path, told in (("/auth/logout", "auth.logout.succeeded"), ("/auth/logout-all", "auth.logout_all.succeeded")):
+            for left in ("none", "broken"):
+                with case(path, left):
+                    person = house.register()
+                    browser = browser_of(house, person)
+                    thief = browser.twin()
+                    if left == "none":
+                        browser.forget(ACCESS)
+                    else:
+                        browser.put(ACCESS, "x.y.z")
 
-    answer = browser.post(path)
+                    answer = browser.post(path)
 
-    assert answer.status_code == 200, answer.text
-    assert_cleared(answer)
-    assert_problem(thief.get("/users/me"), 401, "invalid_token")
-    assert_problem(thief.post("/auth/refresh"), 401, "invalid_refresh_token")
-    (event,) = house.events(type, subject=person)
-    assert event.actor_id == person.id
-    assert event.session_id
+                    assert answer.status_code == 200, answer.text
+                    assert_cleared(answer)
+                    assert_problem(thief.get("/users/me"), 401, "invalid_token")
+                    assert_problem(thief.post("/auth/refresh"), 401, "invalid_refresh_token")
+                    (event,) = house.events(told, subject=person)
+                    assert event.actor_id == person.id
+                    assert event.session_id
 
 
 def test_ending_the_present_session_from_the_list_clears_every_cookie_too(house, base):
@@ -324,11 +344,13 @@ def test_a_refresh_token_is_no_access_token_in_a_cookie_and_the_other_way_round(
     assert browser.get("/users/me").status_code == 200
 
 
-@pytest.mark.parametrize("value", ["", "x", '"{}"', "{}x", "{}, theirs=1", "null", "{} {}"])
-def test_a_forged_access_cookie_is_an_invalid_token(house, browser, value):
-    answer = plain(house, "GET", ME, f"{ACCESS}={value.replace('{}', browser.value(ACCESS))}")
+def test_a_forged_access_cookie_is_an_invalid_token(house, browser):
+    with Cases() as case:
+        for value in ("", "x", '"{}"', "{}x", "{}, theirs=1", "null", "{} {}"):
+            with case(value):
+                answer = plain(house, "GET", ME, f"{ACCESS}={value.replace('{}', browser.value(ACCESS))}")
 
-    assert_problem(answer, 401, "invalid_token")
+                assert_problem(answer, 401, "invalid_token")
 
 
 def test_cookies_that_are_refused_at_the_refresh_are_cleared(house, base):
@@ -357,12 +379,14 @@ def test_a_thief_with_a_used_refresh_cookie_closes_the_session_and_loses_his_coo
     assert len(house.events("auth.session.refresh_reused", subject=person)) == 1
 
 
-@pytest.mark.parametrize("value", ["", "x", "sar_" + "A" * 64])
-def test_a_made_up_refresh_cookie_is_refused_and_cleared(house, value):
-    answer = plain(house, "POST", REFRESHING, f"{REFRESH}={value}")
+def test_a_made_up_refresh_cookie_is_refused_and_cleared(house):
+    with Cases() as case:
+        for value in ("", "x", "sar_" + "A" * 64):
+            with case(value):
+                answer = plain(house, "POST", REFRESHING, f"{REFRESH}={value}")
 
-    assert_problem(answer, 401, "invalid_refresh_token")
-    assert_cleared(answer)
+                assert_problem(answer, 401, "invalid_refresh_token")
+                assert_cleared(answer)
 
 
 def test_a_refused_refresh_in_the_body_clears_nothing(house):

@@ -5,6 +5,7 @@
 import pytest
 
 from journeys.answers import assert_headers, assert_problem
+from support.cases import Cases
 
 GOOD = "https://app.example.com"
 OTHER = "http://localhost:3000"
@@ -32,52 +33,64 @@ def cors_headers(answer):
     return {name for name, _ in answer.headers if name.lower().startswith("access-control-")}
 
 
-@pytest.mark.parametrize("origin", [GOOD, OTHER])
-def test_a_page_of_a_listed_origin_may_read_and_is_named(house, origin):
-    answer = house.client().post(LOGIN, json={}, headers={"Origin": origin})
+def test_a_page_of_a_listed_origin_may_read_and_is_named(house):
+    with Cases() as case:
+        for origin in (GOOD, OTHER):
+            with case(origin):
+                answer = house.client().post(LOGIN, json={}, headers={"Origin": origin})
 
-    assert_problem(answer, 422)
-    assert answer.headers["Access-Control-Allow-Origin"] == origin
-    assert "Origin" in answer.headers["Vary"]
-    assert "Access-Control-Allow-Credentials" not in answer.headers
-    exposed = {name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
-    assert exposed == {"X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After", "Link", "Idempotency-Replayed"}
+                assert_problem(answer, 422)
+                assert answer.headers["Access-Control-Allow-Origin"] == origin
+                assert "Origin" in answer.headers["Vary"]
+                assert "Access-Control-Allow-Credentials" not in answer.headers
+                exposed = {name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
+                assert exposed == {"X-Request-ID", "RateLimit", "RateLimit-Policy", "Retry-After", "Link", "Idempotency-Replayed"}
 
 
-@pytest.mark.parametrize("origin", STRANGERS)
-def test_a_stranger_who_looks_like_a_listed_origin_gets_nothing(house, origin):
-    environ = {"HTTP_ORIGIN": origin.encode().decode("latin-1")}
-    answer = house.client().post(LOGIN, json={}, environ_overrides=environ)
-    asked = house.client().options("/api/v1/users/me", headers={"Access-Control-Request-Method": "PATCH"}, environ_overrides=environ)
+def test_a_stranger_who_looks_like_a_listed_origin_gets_nothing(house):
+    with Cases() as case:
+        for origin in STRANGERS:
+            with case(origin):
+                environ = {"HTTP_ORIGIN": origin.encode().decode("latin-1")}
+                answer = house.client().post(LOGIN, json={}, environ_overrides=environ)
+                asked = house.client().options(
+                    "/api/v1/users/me", headers={"Access-Control-Request-Method": "PATCH"}, environ_overrides=environ
+                )
 
-    for seen in (answer, asked):
-        assert cors_headers(seen) == set()
+                for seen in (answer, asked):
+                    assert cors_headers(seen) == set()
 
 
 def test_whoever_sends_no_origin_is_told_of_none(house):
     assert cors_headers(house.client().post(LOGIN, json={})) == set()
 
 
-@pytest.mark.parametrize("headers", [{}, {"Origin": GOOD}, {"Origin": "https://evil.example"}])
-@pytest.mark.parametrize("path", ["/docs/assets/start.js", "/openapi.json", "/nothing"])
-def test_a_cache_is_told_that_the_origin_matters_whoever_asks(house, headers, path):
-    answer = house.client().get(path, headers=headers, buffered=True)
+def test_a_cache_is_told_that_the_origin_matters_whoever_asks(house):
+    with Cases() as case:
+        for headers in ({}, {"Origin": GOOD}, {"Origin": "https://evil.example"}):
+            for path in ("/docs/assets/start.js", "/openapi.json", "/nothing"):
+                with case(headers, path):
+                    answer = house.client().get(path, headers=headers, buffered=True)
 
-    assert "Origin" in answer.headers.get("Vary", "")
+                    assert "Origin" in answer.headers.get("Vary", "")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/users/me", "/users/me", "/api/v1/security/events", "/api/v1/users", "/api/v1/auth/logout"])
-def test_the_preflight_of_a_protected_endpoint_is_answered_without_credentials(house, path):
-    answer = preflight(house, GOOD, path=path)
+def test_the_preflight_of_a_protected_endpoint_is_answered_without_credentials(house):
+    with Cases() as case:
+        for path in ("/api/v1/users/me", "/users/me", "/api/v1/security/events", "/api/v1/users", "/api/v1/auth/logout"):
+            with case(path):
+                answer = preflight(house, GOOD, path=path)
 
-    assert answer.status_code in {200, 204}
-    assert answer.headers["Access-Control-Allow-Origin"] == GOOD
-    allowed = {method.strip() for method in answer.headers["Access-Control-Allow-Methods"].split(",")}
-    assert allowed == {"GET", "POST", "PUT", "PATCH", "DELETE"}
-    assert answer.headers["Access-Control-Max-Age"] == "600"
-    assert {"authorization", "content-type"} <= {h.strip().lower() for h in answer.headers["Access-Control-Allow-Headers"].split(",")}
-    assert answer.data == b""
-    assert_headers(answer)
+                assert answer.status_code in {200, 204}
+                assert answer.headers["Access-Control-Allow-Origin"] == GOOD
+                allowed = {method.strip() for method in answer.headers["Access-Control-Allow-Methods"].split(",")}
+                assert allowed == {"GET", "POST", "PUT", "PATCH", "DELETE"}
+                assert answer.headers["Access-Control-Max-Age"] == "600"
+                assert {"authorization", "content-type"} <= {
+                    h.strip().lower() for h in answer.headers["Access-Control-Allow-Headers"].split(",")
+                }
+                assert answer.data == b""
+                assert_headers(answer)
 
 
 def test_a_header_that_is_not_listed_is_not_allowed(house):

@@ -52,12 +52,12 @@ GET        /users/<id:user_id>                        self:read or users:read   
 POST       /users                                     admin:write and users:write  api
 POST       /users/import                              admin:write and users:write (no keys)  user_import
 PATCH      /users/<id:user_id>                        users:write                  api
-DELETE     /users/<id:user_id>                        users:delete                 api
+DELETE     /users/<id:user_id>                        users:delete (no keys)       api
 POST       /users/<id:user_id>/invite                 admin:write and users:write (no keys)  api
-POST       /users/<id:user_id>/lock                   admin:write and users:write  api
-POST       /users/<id:user_id>/unlock                 admin:write and users:write  api
-POST       /users/<id:user_id>/disable                admin:write and users:write  api
-POST       /users/<id:user_id>/enable                 admin:write and users:write  api
+POST       /users/<id:user_id>/lock                   admin:write and users:write (no keys) api
+POST       /users/<id:user_id>/unlock                 admin:write and users:write (no keys) api
+POST       /users/<id:user_id>/disable                admin:write and users:write (no keys) api
+POST       /users/<id:user_id>/enable                 admin:write and users:write (no keys) api
 POST       /users/<id:user_id>/require-password-change  admin:write and users:write (no keys)  api
 GET        /users/<id:user_id>/sessions               admin:read and users:read (no keys)    api
 DELETE     /users/<id:user_id>/sessions               admin:write and users:write (no keys)  api
@@ -66,10 +66,10 @@ GET        /security/events                           admin:read                
 GET        /security/health                           any caller                   api
 GET        /admin/stats                               admin:read                   api
 GET        /admin/roles                               admin:read                   api
-POST       /admin/roles                               admin:write                  api
-PATCH      /admin/roles/<name>                        admin:write                  api
-DELETE     /admin/roles/<name>                        admin:write                  api
-GET        /admin/authz/explain                       admin:read                   api
+POST       /admin/roles                               admin:write (no keys)        api
+PATCH      /admin/roles/<name>                        admin:write (no keys)        api
+DELETE     /admin/roles/<name>                        admin:write (no keys)        api
+GET        /admin/authz/explain                       admin:read and users:read    api
 GET        /admin/config                              admin:read                   api
 POST       /admin/config                              admin:write (no keys)        api
 GET        /admin/config/versions                     admin:read                   api

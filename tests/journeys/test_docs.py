@@ -4,6 +4,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from journeys.answers import assert_headers, assert_problem
+from support.cases import Cases
 
 API = "/api/v1"
 
@@ -57,23 +58,27 @@ def test_the_form_is_described_where_it_is_taken(described):
     assert set(register) == {"application/json"}
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-def test_the_documentation_can_be_kept_for_administrators(make_house, path):
+def test_the_documentation_can_be_kept_for_administrators(make_house):
     house = make_house(docs_access="admin")
     administrator, user = house.administrator(), house.person()
 
-    assert_problem(house.client().get(path), 401, "unauthenticated")
-    assert_problem(house.client().get(path, headers=user.headers), 403, "insufficient_permission")
-    assert house.client().get(path, headers=administrator.headers).status_code == 200
+    with Cases() as case:
+        for path in ("/docs", "/openapi.json"):
+            with case(path):
+                assert_problem(house.client().get(path), 401, "unauthenticated")
+                assert_problem(house.client().get(path, headers=user.headers), 403, "insufficient_permission")
+                assert house.client().get(path, headers=administrator.headers).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/docs/assets/start.js"])
-def test_the_documentation_can_be_switched_off(make_house, path):
+def test_the_documentation_can_be_switched_off(make_house):
     house = make_house(docs_access="off")
     administrator = house.administrator()
 
-    assert_problem(house.client().get(path), 404, "not_found")
-    assert_problem(house.client().get(path, headers=administrator.headers), 404, "not_found")
+    with Cases() as case:
+        for path in ("/docs", "/openapi.json", "/docs/assets/start.js"):
+            with case(path):
+                assert_problem(house.client().get(path), 404, "not_found")
+                assert_problem(house.client().get(path, headers=administrator.headers), 404, "not_found")
 
 
 def test_the_page_allows_its_own_files_and_nothing_else(house):
@@ -90,11 +95,19 @@ def test_the_page_allows_its_own_files_and_nothing_else(house):
     assert "<script>" not in answer.text
 
 
-@pytest.mark.parametrize(
-    "name", ["../start.js", "%2e%2e/%2e%2e/settings/model.py", "index.html", "swagger-ui.js.map", "start.js/", ".htaccess", "START.JS"]
-)
-def test_a_searcher_for_files_finds_four_and_no_more(house, name):
-    assert_problem(house.client().get(f"/docs/assets/{name}"), 404)
+def test_a_searcher_for_files_finds_four_and_no_more(house):
+    with Cases() as case:
+        for name in (
+            "../start.js",
+            "%2e%2e/%2e%2e/settings/model.py",
+            "index.html",
+            "swagger-ui.js.map",
+            "start.js/",
+            ".htaccess",
+            "START.JS",
+        ):
+            with case(name):
+                assert_problem(house.client().get(f"/docs/assets/{name}"), 404)
 
 
 def test_security_txt_names_a_contact_where_one_is_set(make_house):

@@ -56,6 +56,7 @@ def test_no_cell_is_a_formula(make_house, name):
 def test_what_was_exported_can_be_imported_where_the_pepper_is_the_same(make_house, engine, tmp_path):
     first = make_house(engine, password_pepper="a pepper of more than thirty-two characters")
     people = [first.register(username="-dash", full_name="=1+1"), first.register(full_name="two")]
+    first.execute("UPDATE users SET bio = :bio, website = 'https://example.com'", bio="=1+1\n" * 60)
     second = Importing(make_house(engine, password_pepper="a pepper of more than thirty-two characters"), tmp_path)
     third = Importing(make_house(engine), tmp_path)
     third.report = tmp_path / "third.ndjson"
@@ -66,7 +67,8 @@ def test_what_was_exported_can_be_imported_where_the_pepper_is_the_same(make_hou
     for person in people:
         assert second.sign_in(person.email, person.password) == 200
         row = second.person(person.email)
-        assert (row.username, row.full_name) == (first.execute("SELECT username, full_name FROM users WHERE email = :e", e=person.email)[0])
+        asked = "SELECT username, full_name, bio, website FROM users WHERE email = :e"
+        assert (row.username, row.full_name, row.bio, row.website) == first.execute(asked, e=person.email)[0]
     # Where another pepper is in force nobody's password would ever be right.
     assert third.run(path, "ndjson", expect=3)["created"] == 0
 

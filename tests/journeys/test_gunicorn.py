@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support.cases import Cases
 from support.live import ROOT
 from support.processes import children_of, until
 from support.sample_settings import as_environment
@@ -36,16 +37,18 @@ def parsed(answer: bytes):
     return int(status.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
 
 
-@pytest.mark.parametrize(("sent", "expected"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_the_server_refuses_by_itself_is_a_problem_document(live, sent, expected):
-    status, headers, body = parsed(live.speak(sent))
+def test_what_the_server_refuses_by_itself_is_a_problem_document(live):
+    with Cases() as case:
+        for name, (sent, expected) in REFUSED.items():
+            with case(name):
+                status, headers, body = parsed(live.speak(sent))
 
-    problem = json.loads(body)
-    assert (status, problem["status"]) == (expected, expected)
-    assert headers["content-type"] == "application/problem+json"
-    assert headers["x-request-id"] == problem["request_id"]
-    assert headers["cache-control"] == "no-store"
-    assert problem.keys() == {"type", "title", "status", "detail", "instance", "code", "request_id"}
+                problem = json.loads(body)
+                assert (status, problem["status"]) == (expected, expected)
+                assert headers["content-type"] == "application/problem+json"
+                assert headers["x-request-id"] == problem["request_id"]
+                assert headers["cache-control"] == "no-store"
+                assert problem.keys() == {"type", "title", "status", "detail", "instance", "code", "request_id"}
 
 
 def test_the_log_explains_a_refusal_under_the_request_id_that_the_client_was_told(make_live):
@@ -60,23 +63,22 @@ def test_the_log_explains_a_refusal_under_the_request_id_that_the_client_was_tol
     assert "\x1b" not in live.log()
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
-        LOGIN + b"Content-Length: 1\r\n\r\n{",
-        LOGIN + b"Content-Length: 2000000\r\n\r\n",
-        *(sent for sent, _ in REFUSED.values()),
-    ],
-)
-def test_no_answer_says_which_software_gave_it(live, sent):
-    answer = live.speak(sent).lower()
+def test_no_answer_says_which_software_gave_it(live):
+    with Cases() as case:
+        for sent in [
+            b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n",
+            b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n",
+            b"GET /livez HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+            LOGIN + b"Content-Length: 1\r\n\r\n{",
+            LOGIN + b"Content-Length: 2000000\r\n\r\n",
+            *(sent for sent, _ in REFUSED.values()),
+        ]:
+            with case(sent):
+                answer = live.speak(sent).lower()
 
-    assert answer.startswith(b"http/1.")
-    assert b"\r\nserver:" not in answer
-    assert not [name for name in (b"gunicorn", b"werkzeug", b"flask", b"python") if name in answer]
+                assert answer.startswith(b"http/1.")
+                assert b"\r\nserver:" not in answer
+                assert not [name for name in (b"gunicorn", b"werkzeug", b"flask", b"python") if name in answer]
 
 
 def test_a_stranger_with_a_foreign_host_is_refused(live):
@@ -95,12 +97,14 @@ def test_a_body_over_the_limit_is_refused_however_it_is_sent(live):
     assert (announced, chunked) == (413, 413)
 
 
-@pytest.mark.parametrize("chunks", [b"ZZ\r\nabc\r\n0\r\n\r\n", b"3\r\nabcXX0\r\n\r\n", b"-1\r\n\r\n"])
-def test_chunks_that_are_none_are_the_clients_fault(live, chunks):
-    status, headers, _ = parsed(live.speak(LOGIN + b"Transfer-Encoding: chunked\r\n\r\n" + chunks))
+def test_chunks_that_are_none_are_the_clients_fault(live):
+    with Cases() as case:
+        for chunks in (b"ZZ\r\nabc\r\n0\r\n\r\n", b"3\r\nabcXX0\r\n\r\n", b"-1\r\n\r\n"):
+            with case(chunks):
+                status, headers, _ = parsed(live.speak(LOGIN + b"Transfer-Encoding: chunked\r\n\r\n" + chunks))
 
-    assert status in {400, 413}
-    assert headers["content-type"] == "application/problem+json"
+                assert status in {400, 413}
+                assert headers["content-type"] == "application/problem+json"
 
 
 def test_a_client_that_goes_away_in_the_middle_of_a_body_leaves_no_accident_behind(make_live):

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, abort
 
 from journeys.answers import SECURITY_HEADERS, assert_headers
 from secureapi.security.guard import public
+from support.cases import Cases
 
 API = "/api/v1"
 PROXY, TLS = {"REMOTE_ADDR": "10.0.0.5"}, {"X-Forwarded-Proto": "https"}
@@ -116,33 +117,37 @@ def answered(house, person, method, path, options, **more):
     return ask(house, method, path, headers=headers, **options, **more)
 
 
-@pytest.mark.parametrize("asked", ANSWERS, ids=lambda asked: f"{asked[3]} {asked[0]} {asked[1]}")
-def test_each_fixed_header_is_there_exactly_once(house, person, asked):
-    *request, status = asked
+def test_each_fixed_header_is_there_exactly_once(house, person):
+    with Cases() as case:
+        for asked in ANSWERS:
+            with case(asked):
+                *request, status = asked
 
-    answer = answered(house, person, *request)
+                answer = answered(house, person, *request)
 
-    assert answer.status_code == status, answer.text
-    counted = Counter(name.title() for name, _ in answer.headers if name != "Set-Cookie")
-    assert {name: counted[name.title()] for name in FIXED} == dict.fromkeys(FIXED, 1)
-    assert {name for name in ONCE if counted[name.title()] > 1} == set()
-    assert (counted["Cache-Control"], counted["X-Request-Id"]) == (1, 1)
-    assert_headers(answer)
-    assert "Strict-Transport-Security" not in answer.headers
+                assert answer.status_code == status, answer.text
+                counted = Counter(name.title() for name, _ in answer.headers if name != "Set-Cookie")
+                assert {name: counted[name.title()] for name in FIXED} == dict.fromkeys(FIXED, 1)
+                assert {name for name in ONCE if counted[name.title()] > 1} == set()
+                assert (counted["Cache-Control"], counted["X-Request-Id"]) == (1, 1)
+                assert_headers(answer)
+                assert "Strict-Transport-Security" not in answer.headers
 
 
-@pytest.mark.parametrize("asked", ANSWERS, ids=lambda asked: f"{asked[3]} {asked[0]} {asked[1]}")
-def test_browsers_are_told_to_stay_with_tls_once_and_only_over_it(house, person, asked):
-    *request, status = asked
+def test_browsers_are_told_to_stay_with_tls_once_and_only_over_it(house, person):
+    with Cases() as case:
+        for asked in ANSWERS:
+            with case(asked):
+                *request, status = asked
 
-    over_tls = answered(house, person, *request, headers=TLS, environ_overrides=PROXY)
-    a_lie = answered(house, person, *request, headers=TLS)
+                over_tls = answered(house, person, *request, headers=TLS, environ_overrides=PROXY)
+                a_lie = answered(house, person, *request, headers=TLS)
 
-    assert (over_tls.status_code, a_lie.status_code) == (status, status)
-    assert over_tls.headers.getlist("Strict-Transport-Security") == ["max-age=31536000; includeSubDomains"]
-    assert a_lie.headers.getlist("Strict-Transport-Security") == []
-    counted = Counter(name for name, _ in over_tls.headers)
-    assert {name: counted[name] for name in FIXED} == dict.fromkeys(FIXED, 1)
+                assert (over_tls.status_code, a_lie.status_code) == (status, status)
+                assert over_tls.headers.getlist("Strict-Transport-Security") == ["max-age=31536000; includeSubDomains"]
+                assert a_lie.headers.getlist("Strict-Transport-Security") == []
+                counted = Counter(name for name, _ in over_tls.headers)
+                assert {name: counted[name] for name in FIXED} == dict.fromkeys(FIXED, 1)
 
 
 def test_what_was_told_to_one_is_not_told_to_the_next(house):

@@ -11,6 +11,7 @@ from journeys.knocking import LOGIN, MOST, attempt, device_of, forget_notes, loc
 from secureapi.auth.service import Administration, Credentials
 from secureapi.core.requests import Client
 from support.browser import API, SITE, cookies_of
+from support.cases import Cases
 from support.races import together
 
 CHANGE = f"{API}/auth/change-password"
@@ -32,8 +33,11 @@ def test_a_thousand_wrong_passwords_from_a_thousand_addresses_do_not_keep_the_ow
     home, hotel = from_elsewhere(), from_elsewhere()
     phone = device_of(house, person, elsewhere=home)
 
+    # A thousand on SQLite: what decides is the same code on PostgreSQL.
+    many = 1000 if house.is_embedded else 50
+
     with ThreadPoolExecutor(4) as flood:
-        guesses = [flood.submit(attempt, house, person, f"guess-{number}", elsewhere=from_elsewhere()) for number in range(1000)]
+        guesses = [flood.submit(attempt, house, person, f"guess-{number}", elsewhere=from_elsewhere()) for number in range(many)]
 
     assert {guess.result().status_code for guess in guesses} == {401}
     assert attempt(house, person, elsewhere=hotel).status_code == 401, "as a stranger, even he has to wait"
@@ -108,24 +112,26 @@ def test_it_is_no_credential_beside_another_one(own):
         assert answer.status_code == 200, "neither ambiguous, nor asked for a CSRF token"
 
 
-@pytest.mark.parametrize("kind", ["none", "forged", "another account's", "expired", "too many", "twice"])
-def test_nobody_makes_a_lane_for_himself(own, clock, from_elsewhere, kind):
-    person, mallory = own.register(), own.register()
-    token = device_of(own, person, elsewhere=from_elsewhere())
-    presented = {
-        "none": "",
-        "forged": token[:-1] + ("A" if token[-1] != "A" else "B"),
-        "another account's": device_of(own, mallory, elsewhere=from_elsewhere()),
-        "expired": token,
-        "too many": ".".join([token] * 5),
-        "twice": f"{token}, {token}",
-    }[kind]
-    if kind == "expired":
-        clock.advance(timedelta(days=180))
-    lock(own, person, from_elsewhere)
+def test_nobody_makes_a_lane_for_himself(own, clock, from_elsewhere):
+    with Cases() as case:
+        for kind in ("none", "forged", "another account's", "too many", "twice", "expired"):
+            with case(kind):
+                person, mallory = own.register(), own.register()
+                token = device_of(own, person, elsewhere=from_elsewhere())
+                presented = {
+                    "none": "",
+                    "forged": token[:-1] + ("A" if token[-1] != "A" else "B"),
+                    "another account's": device_of(own, mallory, elsewhere=from_elsewhere()),
+                    "expired": token,
+                    "too many": ".".join([token] * 5),
+                    "twice": f"{token}, {token}",
+                }[kind]
+                if kind == "expired":
+                    clock.advance(timedelta(days=180))
+                lock(own, person, from_elsewhere)
 
-    assert_problem(attempt(own, person, device=presented, elsewhere=from_elsewhere()), 401, "invalid_credentials")
-    assert attempt(own, person, device=token, elsewhere=from_elsewhere()).status_code == (401 if kind == "expired" else 200)
+                assert_problem(attempt(own, person, device=presented, elsewhere=from_elsewhere()), 401, "invalid_credentials")
+                assert attempt(own, person, device=token, elsewhere=from_elsewhere()).status_code == (401 if kind == "expired" else 200)
 
 
 def test_a_device_lane_locks_by_itself_and_leaves_the_others_alone(own, clock, from_elsewhere):

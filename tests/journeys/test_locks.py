@@ -105,6 +105,20 @@ def test_an_administrator_counts_again_when_his_lock_has_fallen(own, clock):
     assert shown(own, other)["status"] == "active"
 
 
+def test_who_is_disabled_while_he_is_locked_stays_so_when_the_lock_would_have_fallen(own, clock):
+    person = own.register()
+    key = make_key(person)
+    administration = own.service(Administration)
+    administration.lock(user_id=person.id, lasting=HALF_AN_HOUR, caller=None, client=TERMINAL)
+    administration.disable(user_id=person.id, caller=None, client=TERMINAL)
+
+    clock.advance(HALF_AN_HOUR)
+
+    assert_problem(key.get(), 401, "invalid_token")
+    assert_problem(log_in(own, person), 401, "invalid_credentials")
+    assert shown(own, person)["status"] == "disabled"
+
+
 def test_whoever_is_unlocked_has_his_keys_back_and_not_his_sessions(house):
     admin, person = house.administrator(), house.register()
     tokens, key = house.sign_in(person), make_key(person)

@@ -4,13 +4,13 @@ import base64
 import hashlib
 import json
 
-import pytest
 from sqlalchemy import event
 
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
 from secureapi.core.database import Database
 from secureapi.security.passwords import PasswordHasher
 from support.browser import cookies_of
+from support.cases import Cases
 
 LOGIN = "/api/v1/auth/login"
 ME = "/api/v1/users/me"
@@ -21,22 +21,31 @@ def part(token, number):
     return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
-@pytest.mark.parametrize("way", ["json", "data"])
-@pytest.mark.parametrize("name", ["username", "email"])
-def test_somebody_signs_in_by_name_or_address_with_json_or_a_form(house, base, way, name):
+def test_somebody_signs_in_by_name_or_address_with_json_or_a_form(house, base):
     person = house.register()
 
-    answer = house.client().post(f"{base}/auth/login", **{way: {name: getattr(person, name), "password": person.password}})
+    with Cases() as case:
+        for way in ("json", "data"):
+            for name in ("username", "email"):
+                with case(way, name):
+                    answer = house.client().post(f"{base}/auth/login", **{way: {name: getattr(person, name), "password": person.password}})
 
-    assert answer.status_code == 200, answer.text
-    assert_headers(answer)
-    assert answer.headers["Cache-Control"] == "no-store"
-    assert answer.json.keys() == {"access_token", "token_type", "expires_in", "refresh_token", "refresh_expires_in", "device_token"}
-    assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 900)
-    assert 7 * 86400 - 60 < answer.json["refresh_expires_in"] <= 7 * 86400
-    assert cookies_of(answer).keys() == {"__Host-secureapi_device"}, "no token that lets anybody in"
-    me = house.client().get(f"{base}/users/me", headers={"Authorization": f"Bearer {answer.json['access_token']}"})
-    assert me.json["id"] == person.id
+                    assert answer.status_code == 200, answer.text
+                    assert_headers(answer)
+                    assert answer.headers["Cache-Control"] == "no-store"
+                    assert answer.json.keys() == {
+                        "access_token",
+                        "token_type",
+                        "expires_in",
+                        "refresh_token",
+                        "refresh_expires_in",
+                        "device_token",
+                    }
+                    assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 900)
+                    assert 7 * 86400 - 60 < answer.json["refresh_expires_in"] <= 7 * 86400
+                    assert cookies_of(answer).keys() == {"__Host-secureapi_device"}, "no token that lets anybody in"
+                    me = house.client().get(f"{base}/users/me", headers={"Authorization": f"Bearer {answer.json['access_token']}"})
+                    assert me.json["id"] == person.id
 
 
 def test_the_username_field_of_a_form_takes_an_address_too(house):
@@ -47,13 +56,15 @@ def test_the_username_field_of_a_form_takes_an_address_too(house):
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("spelling", [str.upper, str.title, lambda name: f" {name} "], ids=["upper", "title", "spaces around"])
-def test_a_username_is_recognised_in_any_case(house, spelling):
+def test_a_username_is_recognised_in_any_case(house):
     person = house.register()
 
-    answer = house.client().post(LOGIN, json={"username": spelling(person.username), "password": person.password})
+    with Cases() as case:
+        for name, spelling in zip(["upper", "title", "spaces around"], (str.upper, str.title, lambda name: f" {name} "), strict=True):
+            with case(name):
+                answer = house.client().post(LOGIN, json={"username": spelling(person.username), "password": person.password})
 
-    assert answer.status_code == 200
+                assert answer.status_code == 200
 
 
 def test_an_access_token_says_who_for_whom_and_how_and_nothing_personal(house):
@@ -192,36 +203,35 @@ def test_every_refused_sign_in_is_remembered_with_its_reason(make_house, engine)
     assert len(events[0].details["login"]) >= 32
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ({}, {"/password": "required", "": "one_of"}),
-        ({"username": "a"}, {"/password": "required"}),
-        ({"password": "a"}, {"": "one_of"}),
-        ({"username": "a", "email": "a", "password": "a"}, {"": "one_of"}),
-        ({"username": "a" * 10_000, "password": "a"}, {"/username": "too_long"}),
-        ({"username": "a", "password": "a" * 129}, {"/password": "too_long"}),
-        ({"username": "a", "password": "a", "code": "1"}, {"/code": "unknown_field"}),
-        ({"username": "a\u0000b", "password": "a"}, {"/username": "unstorable_text"}),
-    ],
-)
-def test_what_has_not_the_shape_of_a_sign_in_is_422(house, body, expected):
-    answer = house.client().post(LOGIN, json=body)
+def test_what_has_not_the_shape_of_a_sign_in_is_422(house):
+    with Cases() as case:
+        for body, expected in (
+            ({}, {"/password": "required", "": "one_of"}),
+            ({"username": "a"}, {"/password": "required"}),
+            ({"password": "a"}, {"": "one_of"}),
+            ({"username": "a", "email": "a", "password": "a"}, {"": "one_of"}),
+            ({"username": "a" * 10_000, "password": "a"}, {"/username": "too_long"}),
+            ({"username": "a", "password": "a" * 129}, {"/password": "too_long"}),
+            ({"username": "a", "password": "a", "code": "1"}, {"/code": "unknown_field"}),
+            ({"username": "a\u0000b", "password": "a"}, {"/username": "unstorable_text"}),
+        ):
+            with case(body, expected):
+                answer = house.client().post(LOGIN, json=body)
 
-    assert_problem(answer, 422, "invalid_input")
-    assert faults(answer).items() <= expected.items()
-    assert faults(answer)
+                assert_problem(answer, 422, "invalid_input")
+                assert faults(answer).items() <= expected.items()
+                assert faults(answer)
 
 
-@pytest.mark.parametrize(
-    "payload", ["' OR '1'='1", "'; DROP TABLE users; --", "admin'--", "%", "_", "\\", "${7*7}", "{{7*7}}", "a\r\nb", "\u001b[2J"]
-)
-@pytest.mark.parametrize("suffix", ["", "@example.com"])
-def test_an_injector_is_just_somebody_who_is_not_known(house, payload, suffix):
-    answer = house.client().post(LOGIN, json={"email": payload + suffix, "password": payload})
+def test_an_injector_is_just_somebody_who_is_not_known(house):
+    with Cases() as case:
+        for payload in ("' OR '1'='1", "'; DROP TABLE users; --", "admin'--", "%", "_", "\\", "${7*7}", "{{7*7}}", "a\r\nb", "\u001b[2J"):
+            for suffix in ("", "@example.com"):
+                with case(payload, suffix):
+                    answer = house.client().post(LOGIN, json={"email": payload + suffix, "password": payload})
 
-    assert_problem(answer, 401, "invalid_credentials")
-    assert house.execute("SELECT count(*) FROM users")
+                    assert_problem(answer, 401, "invalid_credentials")
+                    assert house.execute("SELECT count(*) FROM users")
 
 
 def test_a_token_is_looked_for_in_one_header_and_nowhere_else(house):
@@ -241,24 +251,35 @@ def test_a_token_is_looked_for_in_one_header_and_nowhere_else(house):
     assert_problem(client.get(ME), 401, "unauthenticated")
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["Bearer  {}", "Bearer {} ", "Bearer {}, Bearer {}", "Bearer {},Basic eDp5", "Basic {}", "JWT {}", "{}", "Bearer\t{}", "Bearer {}\t"],
-)
-def test_a_header_that_two_programs_could_read_differently_is_refused(house, value):
+def test_a_header_that_two_programs_could_read_differently_is_refused(house):
     person = house.register()
 
-    answer = house.client().get(ME, headers={"Authorization": value.replace("{}", person.tokens.access)})
+    with Cases() as case:
+        for value in (
+            "Bearer  {}",
+            "Bearer {} ",
+            "Bearer {}, Bearer {}",
+            "Bearer {},Basic eDp5",
+            "Basic {}",
+            "JWT {}",
+            "{}",
+            "Bearer\t{}",
+            "Bearer {}\t",
+        ):
+            with case(value):
+                answer = house.client().get(ME, headers={"Authorization": value.replace("{}", person.tokens.access)})
 
-    assert_problem(answer, 401, "invalid_token")
-    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+                assert_problem(answer, 401, "invalid_token")
+                assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_scheme_is_read_in_any_case(house, scheme):
+def test_the_scheme_is_read_in_any_case(house):
     person = house.register()
 
-    assert house.client().get(ME, headers={"Authorization": f"{scheme} {person.tokens.access}"}).status_code == 200
+    with Cases() as case:
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            with case(scheme):
+                assert house.client().get(ME, headers={"Authorization": f"{scheme} {person.tokens.access}"}).status_code == 200
 
 
 def test_a_password_hashed_cheaper_than_the_policy_is_hashed_anew_at_the_next_sign_in(make_house):

@@ -145,7 +145,7 @@ def test_mallory_does_not_multiply_his_limit_by_devices_of_his_own(make_house, e
 
 def test_forged_forwarding_headers_change_nothing(make_house, engine):
     """The proxy is trusted and says the truth; what stands left of its word was written by whoever floods us."""
-    house = make_house(engine, trusted_proxies="127.0.0.1", login_rate_limit="10/minute")
+    house = make_house(engine, trusted_proxies="127.0.0.1", login_rate_limit="10/day")
     person = house.register()
     phone = device_of(house, person, **{"X-Forwarded-For": "198.51.100.7"})
 

@@ -1,6 +1,7 @@
 """Permissions and accounts that are gone between the door and the work: what is taken away is not used any more."""
 
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from journeys.answers import assert_problem
+from journeys.with_keys import make_key
 from secureapi.auth.service import Administration, LivingSessions, NewAccounts
 from secureapi.core.database import table_of
 from secureapi.core.errors import Unauthenticated
@@ -40,7 +42,8 @@ def redefine(house, role, *permissions):
 
 def as_let_in(person, role):
     """The caller as the guard saw him, when his role still had everything."""
-    return Identity(person.id, "", role, frozenset(Permission), "", 2**40, ("pwd",))
+    (session,) = person.house.client().get(f"{API}/auth/sessions", headers=person.headers).json["sessions"]
+    return Identity(person.id, session["id"], role, frozenset(Permission), "", 2**40, ("pwd",))
 
 
 def write(session, *, owner):
@@ -77,6 +80,22 @@ def test_a_permission_that_was_taken_away_while_a_request_waited_is_not_used(hou
         with pytest.raises(InsufficientPermission):
             act(house, who, person)
         assert house.events("users.administration.refused")[-1].details["reason"] == "insufficient_permission", name
+
+
+def test_a_session_or_a_key_that_was_ended_while_a_request_waited_is_not_used(house, helper):
+    (thief, role), person = helper, house.register()
+    key = make_key(thief, scopes=["users:write", "admin:write"])
+    by_session = as_let_in(thief, role)
+    by_key = replace(by_session, session_id="", key_id=key.id)
+    assert house.client().delete(f"{API}/auth/api-keys/{key.id}", headers=thief.headers).status_code == 204
+    house.service(LivingSessions).end_all_of(user_id=thief.id, caller=None, client=TERMINAL)
+
+    for who in (by_session, by_key):
+        for act in ACTS.values():
+            with pytest.raises(Unauthenticated):
+                act(house, who, person)
+
+    assert house.events("users.locked", subject=person) == []
 
 
 def test_a_kept_answer_is_not_for_whoever_may_see_less_than_when_it_was_given(house, helper):

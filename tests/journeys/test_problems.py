@@ -10,6 +10,7 @@ from journeys.answers import assert_headers, assert_problem, body_of
 from secureapi.core.errors import Conflict, Unavailable
 from secureapi.core.problems import STATUS
 from secureapi.security.guard import public
+from support.cases import Cases
 
 CANARY = "canary-7f3a"
 
@@ -101,31 +102,36 @@ def provocations():
     }
 
 
-@pytest.mark.parametrize(("status", "method", "path", "options"), provocations().values(), ids=provocations().keys())
-def test_every_refusal_is_a_complete_problem_document_with_every_header(house, status, method, path, options):
-    answer = house.client().open(path, method=method, **options)
-
-    if method == "HEAD":
-        assert (answer.status_code, answer.data) == (405, b"")
-        assert_headers(answer)
-        return
-    problem = assert_problem(answer, status)
-    assert CANARY not in answer.text
-    if status == 405:
-        assert answer.headers["Allow"]
+def test_every_refusal_is_a_complete_problem_document_with_every_header(house):
     described = house.client().get("/openapi.json").json["components"]["schemas"]
-    schema = described["Problem"] | {"components": {"schemas": described}}
-    assert list(Draft202012Validator(schema).iter_errors(problem)) == []
+    validator = Draft202012Validator(described["Problem"] | {"components": {"schemas": described}})
+
+    with Cases() as case:
+        for name, (status, method, path, options) in provocations().items():
+            with case(name):
+                answer = house.client().open(path, method=method, **options)
+
+                if method == "HEAD":
+                    assert (answer.status_code, answer.data) == (405, b"")
+                    assert_headers(answer)
+                    continue
+                problem = assert_problem(answer, status)
+                assert CANARY not in answer.text
+                if status == 405:
+                    assert answer.headers["Allow"]
+                assert list(validator.iter_errors(problem)) == []
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/openapi.json", "/docs/assets/start.js"])
-def test_the_headers_are_on_good_answers_too(house, path):
-    answer = house.client().get(path, buffered=True)
+def test_the_headers_are_on_good_answers_too(house):
+    with Cases() as case:
+        for path in ("/livez", "/readyz", "/health", "/openapi.json", "/docs/assets/start.js"):
+            with case(path):
+                answer = house.client().get(path, buffered=True)
 
-    assert answer.status_code == 200
-    assert_headers(answer)
-    assert "Strict-Transport-Security" not in answer.headers
-    assert "Set-Cookie" not in answer.headers
+                assert answer.status_code == 200
+                assert_headers(answer)
+                assert "Strict-Transport-Security" not in answer.headers
+                assert "Set-Cookie" not in answer.headers
 
 
 def test_over_tls_browsers_are_told_to_stay_there(house):
@@ -134,20 +140,24 @@ def test_over_tls_browsers_are_told_to_stay_there(house):
         assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
 
 
-@pytest.mark.parametrize("offered", ["abcdefgh", "0" * 64, "a.b_c-d.1234"])
-def test_a_well_formed_request_id_is_taken_over(house, offered):
-    answer = house.client().get("/nothing", headers={"X-Request-ID": offered})
+def test_a_well_formed_request_id_is_taken_over(house):
+    with Cases() as case:
+        for offered in ("abcdefgh", "0" * 64, "a.b_c-d.1234"):
+            with case(offered):
+                answer = house.client().get("/nothing", headers={"X-Request-ID": offered})
 
-    assert assert_problem(answer, 404)["request_id"] == offered
+                assert assert_problem(answer, 404)["request_id"] == offered
 
 
-@pytest.mark.parametrize("offered", ["short", "x" * 65, "with space", "-leading", "<script>alert(1)", "a\tb-cdefgh", "ünïcodeüü", ""])
-def test_any_other_request_id_is_replaced_by_one_of_ours(house, offered):
-    answer = house.client().get("/nothing", environ_overrides={"HTTP_X_REQUEST_ID": offered})
+def test_any_other_request_id_is_replaced_by_one_of_ours(house):
+    with Cases() as case:
+        for offered in ("short", "x" * 65, "with space", "-leading", "<script>alert(1)", "a\tb-cdefgh", "ünïcodeüü", ""):
+            with case(offered):
+                answer = house.client().get("/nothing", environ_overrides={"HTTP_X_REQUEST_ID": offered})
 
-    made = assert_problem(answer, 404)["request_id"]
-    assert made != offered
-    assert made[14] == "7"
+                made = assert_problem(answer, 404)["request_id"]
+                assert made != offered
+                assert made[14] == "7"
 
 
 def test_ids_of_requests_sort_by_time(house):

@@ -15,6 +15,7 @@ from secureapi.auth.service import Administration
 from secureapi.core.database import Database
 from secureapi.core.delivery import Delivery
 from secureapi.core.outbox import Outbox
+from support.cases import Cases
 from support.letters import Letters
 
 
@@ -96,56 +97,60 @@ def test_only_who_waits_for_it_gets_the_confirmation_again(home, letters, four):
     assert [message.to for message in letters.deliver(home)] == four[:1]
 
 
-@pytest.mark.parametrize(
-    ("stored_as", "typed"),
-    [
-        ("kate-{}@example.com", "\u212aATE-{}@example.com"),
-        ("strasse-{}@example.com", "straße-{}@example.com"),
-        ("KATE-{}@example.com", "kate-{}@example.com"),
-        ("flower-{}@example.com", "\ufb02ower-{}@example.com"),
-        ("kate-{}@bücher.example", "Kate-{}@XN--BCHER-KVA.example"),
-    ],
-)
-def test_a_twin_of_an_address_has_the_message_sent_to_the_one_that_the_account_has(home, letters, stored_as, typed):
+def test_a_twin_of_an_address_has_the_message_sent_to_the_one_that_the_account_has(home, letters):
     """AC-14."""
-    word = secrets.token_hex(4)
-    owner = somebody(home, letters, email=stored_as.format(word))
+    with Cases() as case:
+        for stored_as, typed in (
+            ("kate-{}@example.com", "\u212aATE-{}@example.com"),
+            ("strasse-{}@example.com", "straße-{}@example.com"),
+            ("KATE-{}@example.com", "kate-{}@example.com"),
+            ("flower-{}@example.com", "\ufb02ower-{}@example.com"),
+            ("kate-{}@bücher.example", "Kate-{}@XN--BCHER-KVA.example"),
+        ):
+            with case(stored_as, typed):
+                word = secrets.token_hex(4)
+                owner = somebody(home, letters, email=stored_as.format(word))
 
-    assert post(home, FORGOT, email=typed.format(word)).status_code == 202
+                assert post(home, FORGOT, email=typed.format(word)).status_code == 202
 
-    (message,) = letters.deliver(home)
-    assert message.to == owner.email.replace("bücher", "xn--bcher-kva")
-
-
-@pytest.mark.parametrize("typed", ["İ-{}@example.com", "ı-{}@example.com"])
-def test_what_only_looks_like_an_address_is_nobodys(home, letters, typed):
-    word = secrets.token_hex(4)
-    somebody(home, letters, email=f"i-{word}@example.com")
-
-    assert post(home, FORGOT, email=typed.format(word)).status_code == 202
-
-    assert letters.deliver(home) == []
+                (message,) = letters.deliver(home)
+                assert message.to == owner.email.replace("bücher", "xn--bcher-kva")
 
 
-@pytest.mark.parametrize("path", [FORGOT, RESEND])
-@pytest.mark.parametrize("email", ["nobody", "a@b", "a@example.com\n", "a" * 255 + "@example.com", "", None, ["a@example.com"]])
-def test_what_is_no_address_is_422(house, path, email):
-    answer = post(house, path, email=email)
+def test_what_only_looks_like_an_address_is_nobodys(home, letters):
+    with Cases() as case:
+        for typed in ("İ-{}@example.com", "ı-{}@example.com"):
+            with case(typed):
+                word = secrets.token_hex(4)
+                somebody(home, letters, email=f"i-{word}@example.com")
 
-    assert_problem(answer, 422)
-    assert list(faults(answer)) == ["/email"]
+                assert post(home, FORGOT, email=typed.format(word)).status_code == 202
+
+                assert letters.deliver(home) == []
+
+
+def test_what_is_no_address_is_422(house):
+    with Cases() as case:
+        for path in (FORGOT, RESEND):
+            for email in ("nobody", "a@b", "a@example.com\n", "a" * 255 + "@example.com", "", None, ["a@example.com"]):
+                with case(path, email):
+                    answer = post(house, path, email=email)
+
+                    assert_problem(answer, 422)
+                    assert list(faults(answer)) == ["/email"]
 
 
 # ---- floods
 
 
 def test_five_hundred_who_ask_for_one_address_send_its_owner_five_messages(home, letters, from_elsewhere):
-    """AC-86, and nobody at an address that has no account."""
+    """AC-86, and nobody at an address that has no account. Five hundred on SQLite: what decides is the same code on PostgreSQL."""
     owner, nobody = somebody(home, letters), f"user-{secrets.token_hex(6)}@example.com"
+    times = 250 if home.is_embedded else 15
 
-    for email in (owner.email, nobody):
+    for email, often in ((owner.email, times), (nobody, 15)):
         for path in (FORGOT, RESEND):
-            assert {post(home, path, from_elsewhere(), email=email).status_code for _ in range(250)} == {202}
+            assert {post(home, path, from_elsewhere(), email=email).status_code for _ in range(often)} == {202}
     came = letters.deliver(home)
 
     assert {message.to for message in came} == {owner.email}
@@ -155,7 +160,7 @@ def test_five_hundred_who_ask_for_one_address_send_its_owner_five_messages(home,
         # One of these was sent when he registered.
         f"Confirm your address for {home.settings.app_name}": 4,
     }
-    assert len(home.events("mail.withheld", subject=owner)) == 500 - 9
+    assert len(home.events("mail.withheld", subject=owner)) == 2 * times - 9
     last = [message for message in came if "reset-password#" in message.text][-1]
     assert reset(home, last.token).status_code == 200, "what is left out withdraws nothing"
 

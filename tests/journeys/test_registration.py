@@ -5,12 +5,12 @@
 import secrets
 from functools import partial
 
-import pytest
 from sqlalchemy import select
 
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
 from secureapi.core.database import Database, table_of
 from secureapi.core.outbox import OutboxMessage
+from support.cases import Cases
 from support.races import together
 
 REGISTER = "/api/v1/auth/register"
@@ -94,46 +94,55 @@ TWINS = {
 }
 
 
-@pytest.mark.parametrize("spelling", TWINS.values(), ids=TWINS.keys())
-def test_an_address_in_another_spelling_is_the_same_address(house, spelling):
-    word = secrets.token_hex(5)
-    house.register(email=f"{word}.user@example.com")
+def test_an_address_in_another_spelling_is_the_same_address(house):
+    with Cases() as case:
+        for name, spelling in TWINS.items():
+            with case(name):
+                word = secrets.token_hex(5)
+                house.register(email=f"{word}.user@example.com")
 
-    answer = house.client().post(REGISTER, json=wanted(email=spelling.format(w=word)))
+                answer = house.client().post(REGISTER, json=wanted(email=spelling.format(w=word)))
 
-    assert_problem(answer, 400, "registration_refused")
+                assert_problem(answer, 400, "registration_refused")
 
 
-@pytest.mark.parametrize("smuggled", [" ", "\u00a0", "\u200b", "\ufeff", "\n", "\u202e", "\u2028"])
-@pytest.mark.parametrize("place", ["before", "after", "inside"])
-def test_an_invisible_character_does_not_make_a_second_address(house, smuggled, place):
+def test_an_invisible_character_does_not_make_a_second_address(house):
     person = house.register()
-    spelling = {
-        "before": smuggled + person.email,
-        "after": person.email + smuggled,
-        "inside": person.email.replace("-", f"-{smuggled}", 1),
-    }[place]
 
-    answer = house.client().post(REGISTER, json=wanted(email=spelling))
+    with Cases() as case:
+        for smuggled in (" ", "\u00a0", "\u200b", "\ufeff", "\n", "\u202e", "\u2028"):
+            for place in ("before", "after", "inside"):
+                with case(smuggled, place):
+                    spelling = {
+                        "before": smuggled + person.email,
+                        "after": person.email + smuggled,
+                        "inside": person.email.replace("-", f"-{smuggled}", 1),
+                    }[place]
 
-    assert_problem(answer, answer.status_code)
-    assert answer.status_code in {400, 422}
+                    answer = house.client().post(REGISTER, json=wanted(email=spelling))
+
+                    assert_problem(answer, answer.status_code)
+                    assert answer.status_code in {400, 422}
 
 
 LOOK_ALIKES = ["İ", "ı", "\u212a", "ſ", "ﬁ", "ß", "ẞ", "Å", "\u212b", "e\u0301", "é", "Ǆ", "ᾳ"]
 
 
-@pytest.mark.parametrize("letter", LOOK_ALIKES)
-def test_a_look_alike_is_either_the_same_account_or_really_another(house, letter):
-    word = secrets.token_hex(5)
-    ours = house.register(email=f"{word}{letter}@example.com")
+def test_a_look_alike_is_either_the_same_account_or_really_another(house):
+    with Cases() as case:
+        for letter in LOOK_ALIKES:
+            with case(letter):
+                word = secrets.token_hex(5)
+                ours = house.register(email=f"{word}{letter}@example.com")
 
-    for spelling in {letter.lower(), letter.upper(), letter.casefold(), letter}:
-        email = f"{word}{spelling}@example.com"
-        second = house.client().post(REGISTER, json=wanted(email=email))
-        assert second.status_code in {201, 400, 422}
-        login = house.client().post("/api/v1/auth/login", json={"email": email, "password": ours.password})
-        assert (login.status_code == 200) == (second.status_code == 400), "who cannot be made twice must be the one who signs in"
+                for spelling in {letter.lower(), letter.upper(), letter.casefold(), letter}:
+                    email = f"{word}{spelling}@example.com"
+                    second = house.client().post(REGISTER, json=wanted(email=email))
+                    assert second.status_code in {201, 400, 422}
+                    login = house.client().post("/api/v1/auth/login", json={"email": email, "password": ours.password})
+                    assert (login.status_code == 200) == (second.status_code == 400), (
+                        "who cannot be made twice must be the one who signs in"
+                    )
 
 
 def test_a_domain_in_letters_and_in_punycode_is_one_domain(house):
@@ -153,12 +162,14 @@ def test_plus_addresses_are_people_of_their_own(house):
     assert [answer.status_code for answer in answers] == [201] * 4
 
 
-@pytest.mark.parametrize("username", ["USER", "User", "uSER"])
-def test_a_username_in_another_case_is_taken(house, username):
+def test_a_username_in_another_case_is_taken(house):
     word = secrets.token_hex(5)
     house.register(username=f"user{word}")
 
-    assert_problem(house.client().post(REGISTER, json=wanted(username=f"{username}{word}")), 400, "registration_refused")
+    with Cases() as case:
+        for username in ("USER", "User", "uSER"):
+            with case(username):
+                assert_problem(house.client().post(REGISTER, json=wanted(username=f"{username}{word}")), 400, "registration_refused")
 
 
 WEAK = {
@@ -173,28 +184,34 @@ WEAK = {
 }
 
 
-@pytest.mark.parametrize(("password", "rules"), WEAK.items(), ids=WEAK.keys())
-def test_a_weak_password_is_refused_with_every_rule_that_it_breaks(house, password, rules):
-    answer = house.client().post(REGISTER, json=wanted(password=password))
+def test_a_weak_password_is_refused_with_every_rule_that_it_breaks(house):
+    with Cases() as case:
+        for password, rules in WEAK.items():
+            with case(password, rules):
+                answer = house.client().post(REGISTER, json=wanted(password=password))
 
-    problem = assert_problem(answer, 400, "weak_password")
-    assert {fault["code"] for fault in problem["errors"]} >= rules
-    assert {fault["pointer"] for fault in problem["errors"]} == {"/password"}
-    assert password not in answer.text
-
-
-@pytest.mark.parametrize("password", ["Gardener7!", "7!Gardener", "renedraG7!", "Secureapi1!"])
-def test_a_password_made_of_ones_own_name_is_weak(house, password):
-    answer = house.client().post(REGISTER, json=wanted(email=f"gardener@{secrets.token_hex(4)}.example.com", password=password))
-
-    assert {fault["code"] for fault in assert_problem(answer, 400, "weak_password")["errors"]} == {"personal"}
+                problem = assert_problem(answer, 400, "weak_password")
+                assert {fault["code"] for fault in problem["errors"]} >= rules
+                assert {fault["pointer"] for fault in problem["errors"]} == {"/password"}
+                assert password not in answer.text
 
 
-@pytest.mark.parametrize("password", ["correct horse battery staple of nobody", "нет ничего более постоянного", "seven tall trees 77 " * 4])
-def test_a_long_passphrase_of_any_composition_is_good(house, password):
-    person = house.register(password=password)
+def test_a_password_made_of_ones_own_name_is_weak(house):
+    with Cases() as case:
+        for password in ("Gardener7!", "7!Gardener", "renedraG7!", "Secureapi1!"):
+            with case(password):
+                answer = house.client().post(REGISTER, json=wanted(email=f"gardener@{secrets.token_hex(4)}.example.com", password=password))
 
-    assert house.sign_in(person).access
+                assert {fault["code"] for fault in assert_problem(answer, 400, "weak_password")["errors"]} == {"personal"}
+
+
+def test_a_long_passphrase_of_any_composition_is_good(house):
+    with Cases() as case:
+        for password in ("correct horse battery staple of nobody", "нет ничего более постоянного", "seven tall trees 77 " * 4):
+            with case(password):
+                person = house.register(password=password)
+
+                assert house.sign_in(person).access
 
 
 def test_a_long_password_is_read_to_its_last_character(house):
@@ -220,20 +237,24 @@ def test_a_password_typed_on_another_keyboard_is_the_same_password(house):
     assert login.status_code == 200
 
 
-@pytest.mark.parametrize("field", ["role", "status", "is_active", "is_email_verified", "id", "password_hash", "is_superuser", "created_at"])
-def test_a_climber_cannot_choose_what_only_we_decide(house, field):
-    answer = house.client().post(REGISTER, json=wanted(**{field: "admin"}))
+def test_a_climber_cannot_choose_what_only_we_decide(house):
+    with Cases() as case:
+        for field in ("role", "status", "is_active", "is_email_verified", "id", "password_hash", "is_superuser", "created_at"):
+            with case(field):
+                answer = house.client().post(REGISTER, json=wanted(**{field: "admin"}))
 
-    assert_problem(answer, 422, "invalid_input")
-    assert faults(answer) == {f"/{field}": "unknown_field"}
+                assert_problem(answer, 422, "invalid_input")
+                assert faults(answer) == {f"/{field}": "unknown_field"}
 
 
-@pytest.mark.parametrize("username", ["admin", "Root", "MODERATOR", "support", "null"])
-def test_an_impostor_cannot_call_himself_the_service(house, username):
-    answer = house.client().post(REGISTER, json=wanted(username=username))
+def test_an_impostor_cannot_call_himself_the_service(house):
+    with Cases() as case:
+        for username in ("admin", "Root", "MODERATOR", "support", "null"):
+            with case(username):
+                answer = house.client().post(REGISTER, json=wanted(username=username))
 
-    assert faults(answer) == {"/username": "reserved"}
-    assert_problem(answer, 422)
+                assert faults(answer) == {"/username": "reserved"}
+                assert_problem(answer, 422)
 
 
 MALFORMED = {
@@ -265,14 +286,16 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in MALFORMED.items() for value in values])
-def test_a_malformed_field_is_named_and_its_value_is_not_repeated(house, field, value):
-    answer = house.client().post(REGISTER, json=wanted(**{field: value}))
+def test_a_malformed_field_is_named_and_its_value_is_not_repeated(house):
+    with Cases() as case:
+        for field, value in [(field, value) for field, values in MALFORMED.items() for value in values]:
+            with case(field, value):
+                answer = house.client().post(REGISTER, json=wanted(**{field: value}))
 
-    assert_problem(answer, 422, "invalid_input")
-    assert list(faults(answer)) == [f"/{field}"]
-    if len(value) > 3:
-        assert value not in answer.text
+                assert_problem(answer, 422, "invalid_input")
+                assert list(faults(answer)) == [f"/{field}"]
+                if len(value) > 3:
+                    assert value not in answer.text
 
 
 def test_what_is_missing_is_named_all_at_once(house):

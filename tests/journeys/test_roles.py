@@ -8,6 +8,7 @@ import pytest
 from journeys.answers import assert_headers, assert_problem, faults
 from secureapi.security.permissions import Permission
 from secureapi.users.service import Roles
+from support.cases import Cases
 from support.races import Crowd, together
 
 API = "/api/v1"
@@ -174,25 +175,26 @@ def test_a_name_is_had_once(house):
     assert_problem(define(house, admin, name=name), 409, "role_exists")
 
 
-@pytest.mark.parametrize(
-    ("fields", "pointer"),
-    [
-        ({"permissions": ["everything"]}, "/permissions/0"),
-        ({"permissions": "admin:read"}, "/permissions"),
-        ({"permissions": [{"name": "admin:read"}]}, "/permissions/0"),
-        ({"name": "Admin"}, "/name"),
-        ({"name": "a"}, "/name"),
-        ({"name": "role\u0000"}, "/name"),
-        ({"rank": 100}, "/rank"),
-        ({"rank": -1}, "/rank"),
-        ({"is_built_in": True}, "/is_built_in"),
-    ],
-)
-def test_a_role_that_is_not_understood_is_422(house, fields, pointer):
-    answer = define(house, house.administrator(), **fields)
+def test_a_role_that_is_not_understood_is_422(house):
+    admin = house.administrator()
 
-    assert_problem(answer, 422)
-    assert list(faults(answer)) == [pointer]
+    with Cases() as case:
+        for fields, pointer in (
+            ({"permissions": ["everything"]}, "/permissions/0"),
+            ({"permissions": "admin:read"}, "/permissions"),
+            ({"permissions": [{"name": "admin:read"}]}, "/permissions/0"),
+            ({"name": "Admin"}, "/name"),
+            ({"name": "a"}, "/name"),
+            ({"name": "role\u0000"}, "/name"),
+            ({"rank": 100}, "/rank"),
+            ({"rank": -1}, "/rank"),
+            ({"is_built_in": True}, "/is_built_in"),
+        ):
+            with case(fields, pointer):
+                answer = define(house, admin, **fields)
+
+                assert_problem(answer, 422)
+                assert list(faults(answer)) == [pointer]
 
 
 def test_a_role_in_use_stays_and_one_is_not_given_while_it_goes(make_house, engine):
@@ -212,18 +214,20 @@ def test_a_role_in_use_stays_and_one_is_not_given_while_it_goes(make_house, engi
     assert {row[0] for row in house.execute("SELECT DISTINCT role FROM users")} <= known
 
 
-@pytest.mark.parametrize("role", ["moderator", "user", "viewer"])
-def test_only_administrators_define_roles_or_ask_why(house, role):
-    person = house.person(role=role)
+def test_only_administrators_define_roles_or_ask_why(house):
+    with Cases() as case:
+        for role in ("moderator", "user", "viewer"):
+            with case(role):
+                person = house.person(role=role)
 
-    for answer in (
-        define(house, person),
-        change(house, person, "x-role", rank=1),
-        remove(house, person, "x-role"),
-        house.client().get(ROLES, headers=person.headers),
-        house.client().get(EXPLAIN, headers=person.headers, query_string={"user": person.id, "permission": "users:read"}),
-    ):
-        assert_problem(answer, 403, "insufficient_permission")
+                for answer in (
+                    define(house, person),
+                    change(house, person, "x-role", rank=1),
+                    remove(house, person, "x-role"),
+                    house.client().get(ROLES, headers=person.headers),
+                    house.client().get(EXPLAIN, headers=person.headers, query_string={"user": person.id, "permission": "users:read"}),
+                ):
+                    assert_problem(answer, 403, "insufficient_permission")
 
 
 def explain(house, admin, user, permission):
@@ -256,8 +260,10 @@ def test_a_role_that_is_not_there_explains_itself(make_house, engine):
     assert explain(house, admin, admin.id, "system:manage").json["is_allowed"] is True
 
 
-@pytest.mark.parametrize(
-    ("user", "permission", "status"), [("", "users:read", 422), ("x", "emperor", 422), ("nobody-at-all", "users:read", 404)]
-)
-def test_a_question_that_is_not_understood_has_no_answer(house, user, permission, status):
-    assert_problem(explain(house, house.administrator(), user, permission), status)
+def test_a_question_that_is_not_understood_has_no_answer(house):
+    admin = house.administrator()
+
+    with Cases() as case:
+        for user, permission, status in (("", "users:read", 422), ("x", "emperor", 422), ("nobody-at-all", "users:read", 404)):
+            with case(user, permission, status):
+                assert_problem(explain(house, admin, user, permission), status)

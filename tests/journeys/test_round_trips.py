@@ -109,7 +109,7 @@ def read(house, person, path="/probe"):
 
 
 def test_a_known_caller_costs_one_exchange_with_redis_and_no_statement(make_house, probe):
-    house = make_house("scaled", blueprints=(probe,))
+    house = make_house("scaled", blueprints=(probe,), redis_timeout_seconds=10.0)
     person = house.register()
     read(house, person)
     statements = Statements(house)
@@ -122,7 +122,7 @@ def test_a_known_caller_costs_one_exchange_with_redis_and_no_statement(make_hous
 
 
 def test_a_limit_of_its_own_costs_a_known_caller_at_most_one_exchange_more(make_house, probe):
-    house = make_house("scaled", blueprints=(probe,))
+    house = make_house("scaled", blueprints=(probe,), redis_timeout_seconds=10.0)
     person = house.register()
     for _ in range(2):
         read(house, person, "/probe/limited")
@@ -136,7 +136,7 @@ def test_a_limit_of_its_own_costs_a_known_caller_at_most_one_exchange_more(make_
 
 
 def test_a_caller_whom_redis_does_not_know_yet_costs_one_statement_and_is_kept_by_one_exchange(make_house, probe):
-    house = make_house("scaled", blueprints=(probe,))
+    house = make_house("scaled", blueprints=(probe,), redis_timeout_seconds=10.0)
     person = house.register()
     read(house, house.register())
     assert person.headers
@@ -192,7 +192,7 @@ def test_the_one_statement_finds_its_rows_by_their_primary_keys(make_house, engi
 
 def test_somebody_whose_session_has_ended_costs_no_statement_with_redis(make_house, probe):
     """Whoever holds a dead token could otherwise keep the database busy with it."""
-    house = make_house("scaled", blueprints=(probe,))
+    house = make_house("scaled", blueprints=(probe,), redis_timeout_seconds=10.0)
     person = house.register()
     read(house, person)
     assert house.client().post("/api/v1/auth/logout", headers=person.headers).status_code == 200

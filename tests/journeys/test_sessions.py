@@ -2,11 +2,10 @@
 
 from datetime import datetime, timedelta
 
-import pytest
-
 from journeys.answers import as_seen, assert_headers, assert_problem
 from secureapi.core.identifiers import new_id
 from support.browser import browser_of
+from support.cases import Cases
 from support.house import Tokens
 from support.races import together
 
@@ -146,12 +145,14 @@ def test_somebody_elses_session_an_ended_one_and_one_that_never_was_are_answered
     assert house.events("auth.session.revoked", subject=neighbour) == []
 
 
-@pytest.mark.parametrize("path", ["1", "%00", "..%2f..", "0" * 36, "01890000-0000-7000-8000-00000000000G"])
-def test_what_is_no_id_is_no_address(house, path):
+def test_what_is_no_id_is_no_address(house):
     person = house.register()
 
-    assert end(house, person.tokens, path).status_code == 404
-    assert is_alive(house, person.tokens)
+    with Cases() as case:
+        for path in ("1", "%00", "..%2f..", "0" * 36, "01890000-0000-7000-8000-00000000000G"):
+            with case(path):
+                assert end(house, person.tokens, path).status_code == 404
+                assert is_alive(house, person.tokens)
 
 
 def test_an_id_in_another_spelling_ends_nothing(house):

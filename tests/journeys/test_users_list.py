@@ -8,6 +8,7 @@ import pytest
 
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
 from secureapi.core.masking import masked_email
+from support.cases import Cases
 
 USERS = "/api/v1/users"
 SEES = {"admin": 200, "moderator": 200, "user": 403, "viewer": 403}
@@ -44,16 +45,17 @@ def links(answer):
     }
 
 
-@pytest.mark.parametrize(("role", "status"), SEES.items())
-@pytest.mark.parametrize("slash", ["", "/"])
-def test_who_may_see_the_list(house, base, role, status, slash):
-    person = house.person(role=role)
+def test_who_may_see_the_list(house, base):
+    with Cases() as case:
+        for role, status in SEES.items():
+            person = house.person(role=role)
+            for slash in ("", "/"):
+                with case(role, status, slash):
+                    answer = house.client().get(f"{base}/users{slash}", headers=person.headers)
 
-    answer = house.client().get(f"{base}/users{slash}", headers=person.headers)
-
-    assert answer.status_code == status
-    assert_headers(answer)
-    assert answer.history == ()
+                    assert answer.status_code == status
+                    assert_headers(answer)
+                    assert answer.history == ()
 
 
 def test_a_stranger_sees_no_list(house, base):
@@ -97,22 +99,26 @@ def test_a_page_beyond_the_last_is_empty(house, village):
     assert links(answer).keys() == {"first", "last"}
 
 
-@pytest.mark.parametrize("sort", ["created_at", "-created_at", "username", "-username"])
-def test_the_list_is_sorted_as_asked(house, village, sort):
+def test_the_list_is_sorted_as_asked(house, village):
     administrator, word, people = village
 
-    answer = listed(house, administrator, q=word, sort=sort, per_page=45)
+    with Cases() as case:
+        for sort in ("created_at", "-created_at", "username", "-username"):
+            with case(sort):
+                answer = listed(house, administrator, q=word, sort=sort, per_page=45)
 
-    names = [person.username for person in people]
-    assert [user["username"] for user in answer.json["users"]] == (names[::-1] if sort.startswith("-") else names)
+                names = [person.username for person in people]
+                assert [user["username"] for user in answer.json["users"]] == (names[::-1] if sort.startswith("-") else names)
 
 
-@pytest.mark.parametrize("text", ["%", "_", "\\", "%%%%____", "a%" * 40, "(a+)+$", "' OR 1=1 --", "*", "[a-z]", "\\%", "%25"])
-def test_a_searcher_with_wildcards_finds_only_who_is_written_so(house, village, text):
+def test_a_searcher_with_wildcards_finds_only_who_is_written_so(house, village):
     administrator, word, _ = village
 
-    assert listed(house, administrator, q=text).json["total"] == 0
-    assert listed(house, administrator, q=word + text).status_code in {200, 422}
+    with Cases() as case:
+        for text in ("%", "_", "\\", "%%%%____", "a%" * 40, "(a+)+$", "' OR 1=1 --", "*", "[a-z]", "\\%", "%25"):
+            with case(text):
+                assert listed(house, administrator, q=text).json["total"] == 0
+                assert listed(house, administrator, q=word + text).status_code in {200, 422}
 
 
 def test_the_search_is_by_name_and_by_address_in_any_case(house, village):
@@ -125,7 +131,7 @@ def test_the_search_is_by_name_and_by_address_in_any_case(house, village):
 
 def test_a_search_that_fits_many_finds_the_first_in_the_alphabet_and_sorts_those(house, village, monkeypatch):
     administrator, word, people = village
-    monkeypatch.setattr("secureapi.users.repository.MOST_FOUND", 3)
+    monkeypatch.setattr("secureapi.users.lists.MOST_FOUND", 3)
 
     answer = listed(house, administrator, q=word, sort="-username")
 
@@ -154,26 +160,29 @@ def test_the_list_can_be_narrowed_to_a_role_or_a_status(house, village):
     assert listed(house, administrator, q=f"z{word}", status="active").json["total"] == 0
 
 
-@pytest.mark.parametrize("sort", ["created_at", "-created_at", "username", "-username"])
-def test_behind_what_is_counted_the_links_go_on_by_place(make_house, engine, monkeypatch, sort):
+def test_behind_what_is_counted_the_links_go_on_by_place(make_house, engine, monkeypatch):
     house = make_house(engine)
     administrator = house.administrator()
     people = [house.register().username for _ in range(12)]
-    for module in ("repository", "routes", "schemas"):
+    for module in ("lists", "routes", "schemas"):
         monkeypatch.setattr(f"secureapi.users.{module}.MOST_PASSED", 4)
-    seen, query, steps = [], {"per_page": "2", "sort": sort, "role": "user"}, []
 
-    while query:
-        steps.append("after" if "after" in query else "page")
-        answer = listed(house, administrator, **query)
-        assert answer.json["total"] == 4
-        seen += [user["username"] for user in answer.json["users"]]
-        query = links(answer).get("next") if answer.headers.get("Link") else None
+    with Cases() as case:
+        for sort in ("created_at", "-created_at", "username", "-username"):
+            with case(sort):
+                seen, query, steps = [], {"per_page": "2", "sort": sort, "role": "user"}, []
 
-    expected = sorted(people) if "username" in sort else people
-    assert seen == (expected[::-1] if sort.startswith("-") else expected)
-    assert steps == ["page", "page", *["after"] * 5]
-    assert_problem(listed(house, administrator, per_page=2, page=3), 422)
+                while query:
+                    steps.append("after" if "after" in query else "page")
+                    answer = listed(house, administrator, **query)
+                    assert answer.json["total"] == 4
+                    seen += [user["username"] for user in answer.json["users"]]
+                    query = links(answer).get("next") if answer.headers.get("Link") else None
+
+                expected = sorted(people) if "username" in sort else people
+                assert seen == (expected[::-1] if sort.startswith("-") else expected)
+                assert steps == ["page", "page", *["after"] * 5]
+                assert_problem(listed(house, administrator, per_page=2, page=3), 422)
 
 
 WRONG = [
@@ -195,14 +204,16 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("query", WRONG, ids=lambda query: "-".join(f"{k}={v[:20]!r}" for k, v in query.items()))
-def test_a_query_that_is_not_understood_is_422_and_not_guessed(house, query):
+def test_a_query_that_is_not_understood_is_422_and_not_guessed(house):
     administrator = house.administrator()
 
-    answer = listed(house, administrator, **query)
+    with Cases() as case:
+        for query in WRONG:
+            with case(query):
+                answer = listed(house, administrator, **query)
 
-    assert_problem(answer, 422, "invalid_input")
-    assert len(faults(answer)) == 1
+                assert_problem(answer, 422, "invalid_input")
+                assert len(faults(answer)) == 1
 
 
 def test_a_polluter_who_gives_a_parameter_twice_is_refused(house):
@@ -214,32 +225,39 @@ def test_a_polluter_who_gives_a_parameter_twice_is_refused(house):
     assert faults(answer) == {"/page": "repeated"}
 
 
-@pytest.mark.parametrize("role", SEES)
-def test_who_may_not_see_accounts_finds_nothing_where_one_is_and_where_none_is(house, role):
-    person, victim = house.person(role=role), house.register()
-    nowhere = victim.id[:-4] + ("0000" if victim.id[-4:] != "0000" else "0001")
+def test_who_may_not_see_accounts_finds_nothing_where_one_is_and_where_none_is(house):
+    with Cases() as case:
+        for role, status in SEES.items():
+            with case(role):
+                person, victim = house.person(role=role), house.register()
+                nowhere = victim.id[:-4] + ("0000" if victim.id[-4:] != "0000" else "0001")
 
-    there = house.client().get(f"{USERS}/{victim.id}", headers=person.headers)
-    absent = house.client().get(f"{USERS}/{nowhere}", headers=person.headers)
+                there = house.client().get(f"{USERS}/{victim.id}", headers=person.headers)
+                absent = house.client().get(f"{USERS}/{nowhere}", headers=person.headers)
 
-    assert_problem(absent, 404, "user_not_found")
-    if SEES[role] == 200:
-        assert there.json["id"] == victim.id
-        assert there.json["email"] == (victim.email if role == "admin" else masked_email(victim.email))
-        (event,) = house.events("users.record.read", subject=victim)
-        assert event.actor_id == person.id
-    else:
-        hidden = ("ratelimit", "ratelimit-policy")
-        seen = [(s, [h for h in headers if h[0].lower() not in hidden], body) for s, headers, body in (as_seen(there), as_seen(absent))]
-        assert seen[0] == seen[1]
-        assert house.events("users.record.read", subject=victim) == []
+                assert_problem(absent, 404, "user_not_found")
+                if status == 200:
+                    assert there.json["id"] == victim.id
+                    assert there.json["email"] == (victim.email if role == "admin" else masked_email(victim.email))
+                    (event,) = house.events("users.record.read", subject=victim)
+                    assert event.actor_id == person.id
+                else:
+                    hidden = ("ratelimit", "ratelimit-policy")
+                    seen = [
+                        (s, [h for h in headers if h[0].lower() not in hidden], body)
+                        for s, headers, body in (as_seen(there), as_seen(absent))
+                    ]
+                    assert seen[0] == seen[1]
+                    assert house.events("users.record.read", subject=victim) == []
 
 
-@pytest.mark.parametrize("role", SEES)
-def test_everybody_finds_himself_under_his_own_id(house, base, role):
-    person = house.person(role=role)
+def test_everybody_finds_himself_under_his_own_id(house, base):
+    with Cases() as case:
+        for role in SEES:
+            with case(role):
+                person = house.person(role=role)
 
-    assert house.client().get(f"{base}/users/{person.id}", headers=person.headers).json["id"] == person.id
+                assert house.client().get(f"{base}/users/{person.id}", headers=person.headers).json["id"] == person.id
 
 
 SPELLINGS = {
@@ -259,11 +277,13 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
-def test_an_id_has_one_spelling_and_any_other_is_404(house, spelling):
+def test_an_id_has_one_spelling_and_any_other_is_404(house):
     administrator = house.administrator()
 
-    assert_problem(house.client().get(f"{USERS}/{spelling(administrator.id)}", headers=administrator.headers), 404)
+    with Cases() as case:
+        for name, spelling in SPELLINGS.items():
+            with case(name):
+                assert_problem(house.client().get(f"{USERS}/{spelling(administrator.id)}", headers=administrator.headers), 404)
 
 
 def test_reading_the_list_leaves_an_event(house, village):

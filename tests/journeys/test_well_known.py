@@ -11,6 +11,7 @@ from secureapi.auth.keys import KeyRing, thumbprint
 from secureapi.auth.service import SigningKeys
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
+from support.cases import Cases
 
 JWKS, METADATA = "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"
 TERMINAL = Client(address="", user_agent="tests", request_id="request-0001")
@@ -81,13 +82,16 @@ def test_an_answer_may_be_kept_for_five_minutes_by_anybody(house, page):
     assert is_weak is False
 
 
-@pytest.mark.parametrize("spelling", ["{}", "W/{}", '"other", {}', "*"])
-def test_whoever_has_it_already_gets_nothing_again(house, page, spelling):
+def test_whoever_has_it_already_gets_nothing_again(house, page):
     first = house.client().get(page)
-    again = house.client().get(page, headers={"If-None-Match": spelling.format(first.headers["ETag"])})
-    assert (again.status_code, again.data) == (304, b"")
-    assert again.headers["ETag"] == first.headers["ETag"]
-    assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
+
+    with Cases() as case:
+        for spelling in ("{}", "W/{}", '"other", {}', "*"):
+            with case(spelling):
+                again = house.client().get(page, headers={"If-None-Match": spelling.format(first.headers["ETag"])})
+                assert (again.status_code, again.data) == (304, b"")
+                assert again.headers["ETag"] == first.headers["ETag"]
+                assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
 
 
 def test_whoever_has_an_older_one_gets_the_new_one(make_house):
@@ -145,8 +149,9 @@ def test_the_last_known_keys_are_served_while_the_database_is_away(make_services
     assert_problem(house.client().get(JWKS), 503)
 
 
-@pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA", "HS256"])
-def test_every_algorithm_starts_and_serves(make_live, algorithm):
+@pytest.mark.parametrize("algorithm", ["EdDSA", "HS256"])
+def test_every_kind_of_algorithm_starts_and_serves(make_live, algorithm):
+    """With keys that are published, and without. Every other server here signs with ES256; RS256 is in test_forged_tokens.py."""
     live = make_live("embedded", jwt_algorithm=algorithm)
     assert live.get("/readyz").status == 200
     person = live.house.person()

@@ -75,7 +75,7 @@ class Crowd:
 
     def go_on_slowly_until(self, moment: float) -> None:
         """Return at that moment. Nothing has to be true before it, so that everybody rests after each request: a wait is not a load."""
-        self._rest = 0.05
+        self._rest = 0.25
         until(lambda: self._is_broken() or time.monotonic() > moment)
         self._rest = 0.0
 

@@ -33,6 +33,8 @@ _PREFIX = "secureapi-test-"
 _ENOUGH_MEMORY = 512 * 1024 * 1024
 _LOGICAL_DATABASES = 1024
 _KNOWS_STRATEGIES = 150000
+_administrators: dict[str, Any] = {}
+_stores: dict[str, redis.Redis] = {}
 _HBA = "hostssl all all 127.0.0.1/32 scram-sha-256\nhostnossl all all 127.0.0.1/32 reject\n"
 
 
@@ -70,19 +72,24 @@ class Addresses:
 
     @contextlib.contextmanager
     def _administrator(self) -> Iterator[tuple[Any, int]]:
-        with contextlib.closing(psycopg2.connect(self.database_url)) as connection:
+        """Once connected, it stays so for the next time: to connect costs as much as to make a database."""
+        connection = _administrators.get(self.database_url)
+        if connection is None or not _answers(connection):
+            connection = _administrators[self.database_url] = psycopg2.connect(self.database_url)
             connection.autocommit = True
-            with connection.cursor() as cursor:
-                yield cursor, connection.server_version
+        with connection.cursor() as cursor:
+            yield cursor, connection.server_version
 
     def redis_database(self, number: int) -> str:
         """The address of a logical database, emptied."""
         number %= self.redis_databases
-        url = urlunsplit(urlsplit(self.redis_url)._replace(path=f"/{number}"))
-        options = {"ssl_ca_certs": self.redis_ca_file} if self.redis_ca_file else {}
-        with redis.Redis.from_url(url, **options) as client:
-            client.flushdb()
-        return url
+        if self.redis_url not in _stores:
+            options = {"ssl_ca_certs": self.redis_ca_file} if self.redis_ca_file else {}
+            _stores[self.redis_url] = redis.Redis.from_url(self.redis_url, **options)
+        # In one piece: on a connection that was made anew between them, another database would be emptied.
+        with _stores[self.redis_url].pipeline(transaction=False) as pieces:
+            pieces.execute_command("SELECT", number).flushdb().execute_command("SELECT", 0).execute()
+        return urlunsplit(urlsplit(self.redis_url)._replace(path=f"/{number}"))
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -128,10 +135,19 @@ class Services:
         if self.postgres is None:
             for url in self.borrowed:
                 self.addresses.drop_database(url)
+        self._let_go()
         for server in (self.postgres, self.redis):
             if server:
                 server.stop()
         self._folder.remove()
+
+    def _let_go(self) -> None:
+        """Close what this process keeps open to them."""
+        for kept, url in ((_administrators, "database_url"), (_stores, "redis_url")):
+            # There are no addresses yet where a server did not start.
+            connection = kept.pop(getattr(getattr(self, "addresses", None), url, ""), None)
+            if connection is not None:
+                connection.close()
 
     def _issue_certificates(self) -> None:
         authority = trustme.CA()
@@ -304,6 +320,15 @@ def _give(path: Path) -> None:
 
 def _group_of(path: Path) -> int:
     return pwd.getpwuid(path.stat().st_uid).pw_gid
+
+
+def _answers(connection: Any) -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except psycopg2.Error:
+        return False
+    return True
 
 
 def _accepts_sql(url: str) -> bool:

@@ -60,7 +60,8 @@ class ApiKeyCallers:
         self._trail = trail
         self._limits = limits
         self._values = values
-        self._count = counting(database.reader.dialect)
+        self._count_exactly = counting(database.reader.dialect, is_exact=True)
+        self._count = counting(database.reader.dialect, is_exact=False)
         self._key_is_gone: Any = database.reader.dialect.loaded_dbapi.IntegrityError
 
     def identify(self, text: str, client: Client) -> Identity:
@@ -118,7 +119,8 @@ class ApiKeyCallers:
         """Count the request for today, which is the usage log too. What the limit or the quota refuses is not in it."""
         values = {"key_id": row.key_id, "day": now.astimezone(UTC).date(), "now": now, "address": client.address}
         try:
-            counted = self._database.run(self._count, **values, most=row.daily_quota or _UNBOUNDED)
+            count = self._count_exactly if row.daily_quota else self._count
+            counted = self._database.run(count, **values, most=row.daily_quota or _UNBOUNDED)
         except self._key_is_gone:
             # Its owner was deleted since the look.
             raise TokenRefused from None

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from secureapi.core.errors import Fault, Refusal, Unavailable
 from secureapi.core.problems import faults_of
 from secureapi.core.requests import printable
+from secureapi.core.strict_json import storable
 from secureapi.settings import SettingsRefused
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Answer with JSON.")
@@ -83,9 +84,18 @@ def answering(command: Callable[..., None]) -> Callable[..., None]:
         answers = Answers(sys.stdout, as_json=as_json)
         # The application logs to standard output too. While a command runs its lines go aside, or `--json | jq` would choke on them.
         with redirect_stdout(sys.stderr), in_words():
+            _refuse_unstorable(kwargs)
             command(answers, *args, **kwargs)
 
     return wrapped
+
+
+def _refuse_unstorable(given: Mapping[str, Any]) -> None:
+    """A terminal sends whatever bytes there are; what is not UTF-8 can be neither stored nor looked for."""
+    for name, value in given.items():
+        texts = value if isinstance(value, tuple | list) else [value]
+        if not all(storable(text) for text in texts if isinstance(text, str)):
+            raise click.ClickException(f"{name.replace('_', ' ')}: this text is not UTF-8.")
 
 
 @contextmanager

@@ -26,8 +26,8 @@ from secureapi.core.services import service
 from secureapi.security.permissions import Role
 from secureapi.settings import Settings
 from secureapi.users.errors import RegistrationRefused
+from secureapi.users.lists import list_people
 from secureapi.users.models import Status
-from secureapi.users.repository import list_people
 from secureapi.users.service import Registration
 
 _LOCK = 0x5EC0_4EA9_1217

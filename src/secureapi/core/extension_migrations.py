@@ -12,6 +12,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from secureapi.core.database import Database
+from secureapi.core.health import NotWell
+
 VERSION_TABLE = "alembic_version_"
 
 
@@ -20,6 +23,7 @@ class ExtensionMigrations:
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
         self._scripts = {name: ScriptDirectory(folder, version_locations=[folder]) for name, folder in folders.items()}
+        self._is_well = False
 
     @property
     def names(self) -> list[str]:
@@ -28,12 +32,26 @@ class ExtensionMigrations:
 
     def pending(self, connection: Connection) -> list[str]:
         """What has not run yet, as `notes:0001`, oldest first. Raises `CommandError` for a revision that an extension does not have."""
-        waiting = []
-        for name, script in self._scripts.items():
-            present = _context(connection, name).get_current_heads()
-            steps = [step.revision for step in script.iterate_revisions("heads", present or "base")]
-            waiting += [f"{name}:{revision}" for revision in reversed(steps)]
-        return waiting
+        return [f"{name}:{revision}" for name in self._scripts for revision in self.pending_of(connection, name)]
+
+    def pending_of(self, connection: Connection, name: str) -> list[str]:
+        """The same of one extension, as `0001`."""
+        steps = self._scripts[name].iterate_revisions("heads", self.present(connection, name) or "base")
+        return [step.revision for step in steps][::-1]
+
+    def present(self, connection: Connection, name: str) -> tuple[str, ...]:
+        """How far the migrations of an extension have come; nothing for one of which none has run."""
+        return _context(connection, name).get_current_heads()
+
+    def look(self, database: Database) -> None:
+        """Raise `NotWell` while migrations of extensions have not run: their endpoints would fail. When all is well it stays so."""
+        if self._is_well:
+            return
+        with database.reading() as connection:
+            waiting = self.pending(connection)
+        if waiting:
+            raise NotWell(f"{len(waiting)} migrations of extensions have not run")
+        self._is_well = True
 
     def upgrade(self, connection: Connection) -> None:
         """Bring the tables of every extension up to date, each migration in a transaction of its own."""

@@ -53,6 +53,10 @@ class HealthChecks:
     def __init__(self, checks: tuple[Check, ...]) -> None:
         self._checks = checks
 
+    def add(self, check: Check) -> None:
+        """One more, of what is plugged in."""
+        self._checks += (check,)
+
     def examine(self) -> Health:
         """Run every check, one after the other."""
         findings: tuple[Finding, ...] = ()

@@ -31,8 +31,8 @@ class Page:
 class PageQuery(StrictSchema):
     """`page` counts from 1; `per_page` is at most 100."""
 
-    page = WholeNumber(least=1, most=_LAST_PAGE, load_default=1)
-    per_page = WholeNumber(least=1, most=MOST_PER_PAGE, load_default=PER_PAGE)
+    page = WholeNumber(least=1, most=_LAST_PAGE, is_asked=True, load_default=1)
+    per_page = WholeNumber(least=1, most=MOST_PER_PAGE, is_asked=True, load_default=PER_PAGE)
 
 
 def link_header(page: Page) -> dict[str, str]:

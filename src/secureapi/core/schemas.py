@@ -158,17 +158,21 @@ class OneOf(fields.String):
 
 
 class WholeNumber(fields.Field[int]):
-    """A whole number in ASCII digits. `1_0`, ` 7`, `٣` and thirty digits are text that `int()` would take; this does not."""
+    """A whole number; in a query, where everything is text, in ASCII digits.
+
+    `1_0`, ` 7`, `٣` and thirty digits are text that `int()` would take; this does not.
+    """
 
     default_error_messages = _COMMON | {"invalid": Message("type", "A whole number is expected.")}
 
-    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
-        self._least, self._most = least, most
+    def __init__(self, *, least: int, most: int, is_asked: bool = False, **kwargs: Any) -> None:
+        """`is_asked` is for queries."""
+        self._least, self._most, self._is_asked = least, most, is_asked
         kwargs["metadata"] = {"type": "integer", "minimum": least, "maximum": most} | dict(kwargs.get("metadata") or {})
         super().__init__(**kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:  # noqa: ARG002
-        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+        if self._is_asked and isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise self.make_error("invalid")
@@ -189,6 +193,12 @@ class Truth(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid")
         return value
+
+
+def each_once(values: list[str]) -> None:
+    """For lists in which nothing comes twice."""
+    if len(set(values)) != len(values):
+        raise ValidationError(Message("repeated", "Name each only once."))
 
 
 class MomentField(fields.Field[Any]):

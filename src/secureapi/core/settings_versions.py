@@ -13,11 +13,11 @@ from typing import Any
 
 import structlog
 from sqlalchemy import JSON, Connection, Integer, Row, Select, String, Uuid, bindparam, func, insert, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Database, Moment, table_of
 from secureapi.core.errors import Unavailable
+from secureapi.core.statements import Statement
 from secureapi.settings.in_force import SettingsInForce
 
 COMMENT_LENGTH = 500
@@ -58,11 +58,12 @@ class SettingsVersion(Base):
 _TABLE = table_of(SettingsVersion)
 _T = _TABLE.c
 _NEWER: Select[Any] = select(_T.number, _T.overrides).where(_T.number > bindparam("known")).order_by(_T.number.desc()).limit(1)
+_NEWER_BY_NUMBER = Statement(_NEWER)
 
 
-def newest(connection: Connection, *, known: int = -1) -> Row[Any] | None:
-    """Number and overrides of the newest version, where it is newer than the one that is known."""
-    found: Row[Any] | None = connection.execute(_NEWER, {"known": known}).first()
+def newest(connection: Connection) -> Row[Any] | None:
+    """Number and overrides of the newest version. None where nobody has ever changed anything."""
+    found: Row[Any] | None = connection.execute(_NEWER, {"known": 0}).first()
     return found
 
 
@@ -106,6 +107,7 @@ class SettingsWatch:
         self._looking = threading.Lock()
         self._look_again_at = self._wait_from = float("-inf")
         self._has_looked = False
+        self._has_no_table: Any = database.reader.dialect.loaded_dbapi.ProgrammingError
 
     @property
     def is_due(self) -> bool:
@@ -134,10 +136,9 @@ class SettingsWatch:
     def _look(self) -> None:
         began = time.monotonic()
         try:
-            with self._database.reading() as connection:
-                found = newest(connection, known=self._settings.version.number)
-        except DBAPIError as error:
-            _log.warning("settings.unreadable", reason=type(error.orig).__name__)
+            found = self._database.run(_NEWER_BY_NUMBER, known=self._settings.version.number)
+        except self._has_no_table as error:
+            _log.warning("settings.unreadable", reason=type(error).__name__)
             found = None
         finally:
             self._look_again_at, self._wait_from = began + _LOOK_SECONDS, began + _STALE_SECONDS

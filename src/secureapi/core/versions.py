@@ -5,17 +5,19 @@ A deprecated version answers as before, and says with every answer since when it
 still calls it learns what to do, where a 404 would have him look for a mistake of his own.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import BadRequest
 from werkzeug.http import http_date
 
 from secureapi.core.errors import Gone
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_NAME = re.compile(r"v[0-9]{1,6}")
 
 
 class State(StrEnum):
@@ -41,6 +43,11 @@ class ApiVersion:
     """Whether its endpoints are gone from the code. Time alone removes nothing."""
 
     def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            # It stands in addresses and in headers.
+            raise ValueError("a version is called v and a number")
+        if any(moment and moment.tzinfo is None for moment in (self.deprecated_at, self.removed_at)):
+            raise ValueError(f"{self.name} is deprecated or removed at a moment of no time zone")
         if self.state is not State.IN_FORCE and not self.successor:
             raise ValueError(f"{self.name} is {self.state} and names no successor")
         if self.removed_at and self.deprecated_at and self.removed_at < self.deprecated_at:
@@ -65,13 +72,24 @@ VERSIONS: tuple[ApiVersion, ...] = (ApiVersion("v1"),)
 
 
 def current(versions: Sequence[ApiVersion]) -> ApiVersion:
-    """The version that is in force. Raises `ValueError` unless there is exactly one, and each successor is in the register."""
-    names = {version.name for version in versions}
-    lost = [version.name for version in versions if version.successor and version.successor not in names]
+    """The version that is in force. Raises `ValueError` unless there is exactly one, to which whoever follows the successors comes."""
+    known = {version.name: version for version in versions}
     in_force = [version for version in versions if version.state is State.IN_FORCE]
-    if len(names) != len(versions) or lost or len(in_force) != 1:
-        raise ValueError("one version is in force, names are used once, and every successor is a version")
+    if len(known) != len(versions) or len(in_force) != 1 or not all(_leads(version, known) for version in versions):
+        raise ValueError("one version is in force, names are used once, and successors lead there over versions that answer")
     return in_force[0]
+
+
+def _leads(version: ApiVersion, known: Mapping[str, ApiVersion]) -> bool:
+    """Whether somebody who goes from successor to successor comes to the version in force, and to none that is gone on the way."""
+    for _ in known:
+        if version.state is State.IN_FORCE:
+            return True
+        successor = known.get(version.successor)
+        if successor is None or successor.state is State.REMOVED:
+            return False
+        version = successor
+    return False
 
 
 def init_versions(app: Flask, versions: Sequence[ApiVersion]) -> None:
@@ -81,17 +99,24 @@ def init_versions(app: Flask, versions: Sequence[ApiVersion]) -> None:
         return
     paths = {version.name: version.path for version in versions}
 
+    def asked() -> ApiVersion | None:
+        return next((v for path, v in told.items() if request.path == path or request.path.startswith(f"{path}/")), None)
+
+    def refuse_removed() -> None:
+        found = asked()
+        # A host that is none of ours is refused as everywhere.
+        if found and found.state is State.REMOVED and not isinstance(request.routing_exception, BadRequest):
+            raise Gone
+
+    # First of all: nothing of such a request is looked at, neither its method nor its path, its body or who is calling.
+    app.before_request_funcs.setdefault(None, []).insert(0, refuse_removed)
+
     @app.after_request
     def _tell(response: Response) -> Response:
-        found = next((v for path, v in told.items() if request.path == path or request.path.startswith(f"{path}/")), None)
+        found = asked()
         if found is not None:
             _announce(response, found, successor=paths[found.successor])
         return response
-
-
-def refuse_removed(**_path: str) -> Response:
-    """What every address of a removed version does."""
-    raise Gone
 
 
 def _announce(response: Response, version: ApiVersion, *, successor: str) -> None:

@@ -77,7 +77,7 @@ class Access:
         return "any caller" if self.is_any_caller else needed or "nobody"
 
 
-def _let_in(view: View, access: Access) -> View:
+def _admitting(view: View, access: Access) -> View:
     """Say who may enter, once: with two words for it the outer one would open what the inner one keeps shut."""
     if access_of(view) not in {None, access}:
         raise TypeError(f"{getattr(view, '__qualname__', view)} says already who may enter: {access_of(view)}")
@@ -86,17 +86,17 @@ def _let_in(view: View, access: Access) -> View:
 
 def public(view: View) -> View:
     """Strangers may enter."""
-    return _let_in(view, Access(is_public=True))
+    return _admitting(view, Access(is_public=True))
 
 
 def signed_in(view: View) -> View:
     """Whoever is signed in may enter."""
-    return _let_in(view, Access(is_any_caller=True))
+    return _admitting(view, Access(is_any_caller=True))
 
 
 def requires(*permissions: Permission) -> Callable[[View], View]:
     """Whoever holds all of these permissions may enter; with none given, nobody."""
-    return partial(_let_in, access=Access(permissions=frozenset(map(Permission, permissions))))
+    return partial(_admitting, access=Access(permissions=frozenset(map(Permission, permissions))))
 
 
 def requires_any(*permissions: Permission) -> Callable[[View], View]:
@@ -104,12 +104,12 @@ def requires_any(*permissions: Permission) -> Callable[[View], View]:
 
     For what somebody may do with what is his own, and others may do with everybody's.
     """
-    return partial(_let_in, access=Access(alternatives=frozenset(map(Permission, permissions))))
+    return partial(_admitting, access=Access(alternatives=frozenset(map(Permission, permissions))))
 
 
 def for_clients(view: View) -> View:
     """Services that have proved their name and secret may enter (`flask client add`)."""
-    return _let_in(view, Access(is_client=True))
+    return _admitting(view, Access(is_client=True))
 
 
 def or_by_refresh_cookie(view: View) -> View:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Uuid, false, select, true
+from sqlalchemy import ColumnElement, String, Uuid, false, select, true
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -53,6 +53,12 @@ class Ownership(Generic[Owned]):
     deleted_with: Permission | None = None
     missing: type[NotFound] = NotFound
     """What is said of an object that is not there, and of one that this caller may not see: the same."""
+
+    def __post_init__(self) -> None:
+        """Refuse a table whose ids are neither UUIDs nor text: what comes in an address is text, and never becomes a number here."""
+        key = self.model.__mapper__.primary_key
+        if len(key) != 1 or not isinstance(key[0].type, Uuid | String) or (isinstance(key[0].type, Uuid) and key[0].type.as_uuid):
+            raise TypeError(f"{self.model.__name__} wants one primary key, of Uuid(as_uuid=False) or of text, to have owners")
 
     def visible_to(self, caller: Identity) -> ColumnElement[bool]:
         """The condition for lists and counts: only what this caller may see."""

@@ -11,7 +11,7 @@ _YEAR_IN_HOURS = 24 * 366
 class EventQuery(StrictSchema):
     """Which events."""
 
-    hours = WholeNumber(least=1, most=_YEAR_IN_HOURS, load_default=24, metadata={"description": "How far back."})
+    hours = WholeNumber(least=1, most=_YEAR_IN_HOURS, is_asked=True, load_default=24, metadata={"description": "How far back."})
     severity = OneOf(severity.value for severity in Severity)
     type = Text(
         least=1,
@@ -22,7 +22,7 @@ class EventQuery(StrictSchema):
         metadata={"description": "A name such as `auth.login.refused`, or the beginning of names: `auth.*`."},
     )
     cursor = Text(least=1, most=64, pattern=r"[A-Za-z0-9_-]+", says="This cursor did not come from this list.")
-    limit = WholeNumber(least=1, most=200, load_default=50)
+    limit = WholeNumber(least=1, most=200, is_asked=True, load_default=50)
 
 
 class EventResponse(StrictSchema):

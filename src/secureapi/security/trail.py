@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock, SystemClock
 from secureapi.core.database import Base, table_of
+from secureapi.core.many_rows import insert_many
 from secureapi.core.requests import Client
 from secureapi.security.events import ROW_CHANGED, EventType
 from secureapi.security.identity import Identity
@@ -17,7 +18,6 @@ from secureapi.security.models import AuditEvent
 _COLUMNS = [column for column in table_of(AuditEvent).c if column.name != "id"]
 _ABOUT = ("occurred_at", "request_id", "address", "user_agent")
 _INSERT = insert(table_of(AuditEvent)).values({column: bindparam(column.name, type_=column.type) for column in _COLUMNS})
-_INSERT_MANY = insert(table_of(AuditEvent))
 
 
 def noted(happened: EventType, change: CTE, **known: ColumnElement[Any]) -> CTE:
@@ -81,11 +81,13 @@ class Trail:
         connection.execute(_INSERT, _row(self._clock, happened, client) | known)
 
     def record_each(self, connection: Connection, happened: EventType, *, client: Client, facts: Iterable[Mapping[str, Any]]) -> None:
-        """Add an event of one kind for each of many facts, in one statement. A fact is `subject_id`, `actor_id` and `details`."""
-        common = _row(self._clock, happened, client)
-        rows = [{**common, **fact} for fact in facts]
-        if rows:
-            connection.execute(_INSERT_MANY, rows)
+        """Add an event of one kind for each of many facts, in one statement. A fact is `details`, and may be `subject_id`, `actor_id`
+        and `session_id`; all have the same of these.
+        """
+        rows = list(facts)
+        told = rows[0].keys() if rows else ()
+        common = {name: value for name, value in _row(self._clock, happened, client).items() if name not in told}
+        insert_many(connection, table_of(AuditEvent), rows, common=common)
 
     def record_inserts(self, connection: Connection, table: str, keys: Iterable[str], *, client: Client) -> None:
         """What `record_row_changes` would have written of these rows, for those who insert them round the unit of work."""

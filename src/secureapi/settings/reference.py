@@ -28,6 +28,7 @@ def settings_page() -> str:
         "Any of them can also come from a file: `SECRET_KEY_FILE=/run/secrets/secret_key` is `SECRET_KEY` with that file's content.",
         'Lists are written as JSON (`["a","b"]`) or with commas (`a,b`).',
         "An empty value counts as not set.",
+        "Some settings [may be changed while the server runs](running-settings.md); then that counts, and not the environment.",
         "The server does not start with settings that are incomplete or not safe together, and names every fault at once;",
         "`flask config check` does the same without starting, `flask config show` tells what is in force, `flask doctor` tries it out.",
     ]

@@ -2,12 +2,13 @@
 for whoever runs them: he writes their events himself, in the same transaction (`Trail.record_inserts`).
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, or_, select
 
-from secureapi.core.database import Database, insert_or_update, table_of
+from secureapi.core.database import Database, table_of
+from secureapi.core.many_rows import insert_free
 from secureapi.users.models import User
 
 _TABLE = table_of(User)
@@ -28,12 +29,9 @@ _SHOWN = (
 )
 
 
-def insert_accounts(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+def insert_accounts(connection: Connection, rows: Sequence[dict[str, Any]], *, common: Mapping[str, Any]) -> set[str]:
     """Insert those whose id, name and address are free, and give their ids. Whoever has them already stays as he is."""
-    if not rows:
-        return set()
-    statement = insert_or_update(connection.dialect)(_TABLE).on_conflict_do_nothing().returning(_U.id)
-    return set(connection.scalars(statement, list(rows)))
+    return insert_free(connection, _TABLE, rows, common=common, returning=_U.id)
 
 
 def ids_among(connection: Connection, ids: Collection[str]) -> set[str]:

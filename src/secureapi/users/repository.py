@@ -1,44 +1,36 @@
-"""Every query on accounts."""
+"""Every query on accounts, except the lists that people page through: those are in `lists.py`."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    Select,
     and_,
     bindparam,
     case,
     func,
-    literal,
     null,
     or_,
     select,
-    tuple_,
     type_coerce,
-    union,
 )
 from sqlalchemy.orm import Session
 
 from secureapi.core.database import Database, table_of
-from secureapi.core.errors import Fault, Invalid
-from secureapi.core.identifiers import is_id
-from secureapi.core.pages import Page
 from secureapi.core.statements import Statement
 from secureapi.security.permissions import Role
 from secureapi.users.errors import NoSuchUser
 from secureapi.users.models import Status, User
-from secureapi.users.rules import MOST_FOUND, MOST_PASSED, canonical_text
 
 _U = table_of(User).c
-_NOW = bindparam("now", type_=_U.locked_until.type)
-_HAS_FALLEN = and_(_U.locked_until.is_not(None), _U.locked_until <= _NOW)
-"""A lock whose end has come. Every statement with this in it takes `now`."""
+NOW = bindparam("now", type_=_U.locked_until.type)
+_HAS_FALLEN = and_(_U.locked_at.is_not(None), _U.locked_until.is_not(None), _U.locked_until <= NOW)
+"""A lock whose end has come. Every statement with this in it takes `now`. The first condition is for the index of locked accounts."""
 _IS_ACTIVE = or_(_U.status == Status.ACTIVE.value, _HAS_FALLEN)
 PERSON = (
     _U.id,
@@ -89,8 +81,6 @@ PERSON_BY_ID = Statement(_OWN)
 """The same for `Database.run`, with `user_id` and `now`. With the address that is not confirmed yet, which its owner may see."""
 CONTACT_BY_ID = Statement(select(_U.email, _U.username).where(_U.id == bindparam("user_id")))
 """Where messages for an account go. Takes `user_id`."""
-_PLACED = (*RECORD, _U.username_canonical)
-"""The same with what a list may be sorted by."""
 
 
 class UserRepository:
@@ -125,7 +115,7 @@ class UserRepository:
 
     def count(self, role: str, *, now: datetime) -> int:
         """How many active accounts have a role, whose owners have come at least once."""
-        counted = select(func.count()).where(_U.role == role, _OF_STATUS[Status.ACTIVE.value])
+        counted = select(func.count()).where(_U.role == role, _IS_ACTIVE, _U.invited_at.is_(None))
         return self._session.scalars(counted, {"now": now}).one()
 
     def lock_people(
@@ -188,119 +178,3 @@ def find_person(connection: Connection, user_id: str, *, now: datetime) -> Row[A
 def find_own(connection: Connection, user_id: str, *, now: datetime) -> Row[Any] | None:
     """What may be shown of an account to its owner."""
     return connection.execute(_OWN, {"user_id": user_id, "now": now}).one_or_none()
-
-
-def list_people(
-    connection: Connection,
-    *,
-    now: datetime,
-    page: int,
-    per_page: int,
-    sort: str,
-    q: str | None = None,
-    role: str | None = None,
-    status: str | None = None,
-    by_address: bool = True,
-    by_status: bool = True,
-    after: str | None = None,
-) -> Page:
-    """A page of accounts. `q` is looked for literally at the beginning of names, and of addresses where asked.
-
-    `after` is the place of an account in this order, see `place_of`: the page begins behind it. Raises `Invalid` when it is none.
-    Without `by_status` only those who may use their account are told from those who may not, whatever the reason.
-    Nothing here costs more among a million accounts than among some thousands: see `MOST_PASSED` and `MOST_FOUND`.
-    """
-    wanted = _Wanted(q, role, _condition(status, by_status=by_status), by_address)
-    counted = select(func.count()).select_from(wanted.of(_U.id).limit(MOST_PASSED).subquery())
-    total: int = connection.execute(counted, {"now": now}).scalar_one()
-    people = wanted.of(*_PLACED)
-    columns = people.selected_columns
-    matching = people.order_by(*_order(sort, columns)).limit(per_page)
-    matching = matching.offset((page - 1) * per_page) if after is None else matching.where(_behind(sort, after, columns))
-    rows: Sequence[Row[Any]] = connection.execute(matching, {"now": now}).all()
-    return Page(rows, total, page, per_page)
-
-
-_IS_DISABLED = _U.status == Status.DISABLED.value
-_OF_STATUS: Mapping[str, ColumnElement[bool]] = {
-    Status.ACTIVE.value: _IS_ACTIVE & _U.invited_at.is_(None),
-    INVITED: _IS_ACTIVE & _U.invited_at.is_not(None),
-    LOCKED: _IS_DISABLED & _U.locked_at.is_not(None) & (_U.locked_until.is_(None) | (_U.locked_until > _NOW)),
-    Status.DISABLED.value: _IS_DISABLED & _U.locked_at.is_(None),
-}
-"""Who is meant by the words for what an account is: the same as in `RECORD`."""
-_OF_ACTIVITY: Mapping[str, ColumnElement[bool]] = {
-    Status.ACTIVE.value: _IS_ACTIVE,
-    Status.DISABLED.value: _IS_DISABLED & (_U.locked_until.is_(None) | (_U.locked_until > _NOW)),
-}
-"""The same for whoever sees only `is_active`."""
-
-
-def _condition(status: str | None, *, by_status: bool) -> ColumnElement[bool] | None:
-    """Who is meant by a word for what an account is. Raises `Invalid` for one that tells more than the caller sees."""
-    if status is None:
-        return None
-    meant = (_OF_STATUS if by_status else _OF_ACTIVITY).get(status)
-    if meant is None:
-        raise Invalid(faults=[Fault("/status", "not_visible", "You see who is active and who is disabled, and no more of it.")])
-    return meant
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Which accounts are looked for."""
-
-    q: str | None
-    role: str | None
-    status: ColumnElement[bool] | None
-    by_address: bool
-
-    def of(self, *columns: Any) -> Select[Any]:
-        """These columns of those accounts.
-
-        A search takes the first that it finds in each index and sorts afterwards. One statement over all that fit would be sorted by
-        walking along the whole table, for a letter with which nobody on the way begins.
-        """
-        if self.q is None:
-            return self._narrowed(select(*columns))
-        beginning = canonical_text(self.q)
-        found = [
-            self._narrowed(select(*columns).where(name.startswith(beginning, autoescape=True))).order_by(name).limit(MOST_FOUND).subquery()
-            for name in ((_U.username_canonical, _U.email_canonical) if self.by_address else (_U.username_canonical,))
-        ]
-        return select(union(*(select(each) for each in found)).subquery() if len(found) > 1 else found[0])
-
-    def _narrowed(self, statement: Select[Any]) -> Select[Any]:
-        if self.role:
-            statement = statement.where(_U.role == self.role)
-        return statement if self.status is None else statement.where(self.status)
-
-
-def place_of(person: Any, sort: str) -> str:
-    """Where an account stands in an order: what stays true of it while others come and go."""
-    return person.username_canonical if sort.endswith("username") else f"{person.created_at.isoformat()}~{person.id}"
-
-
-def _order(sort: str, columns: Any) -> tuple[Any, ...]:
-    """What one of `SORTS` sorts by."""
-    by = (columns.username_canonical,) if sort.endswith("username") else (columns.created_at, columns.id)
-    return tuple(column.desc() for column in by) if sort.startswith("-") else by
-
-
-def _behind(sort: str, place: str, columns: Any) -> ColumnElement[bool]:
-    """What stands behind a place in an order. Raises `Invalid`."""
-    is_descending = sort.startswith("-")
-    if sort.endswith("username"):
-        name: ColumnElement[str] = columns.username_canonical
-        return name < place if is_descending else name > place
-    moment, _, user_id = place.partition("~")
-    try:
-        created_at = datetime.fromisoformat(moment)
-    except ValueError:
-        created_at = None
-    # Only the spelling of `place_of`: with a moment of another zone the calendar may end before it is converted to ours.
-    if created_at is None or created_at.utcoffset() != timedelta(0) or created_at.isoformat() != moment or not is_id(user_id):
-        raise Invalid(faults=[Fault("/after", "malformed", "This is no place in this list. Take it from the Link header.")])
-    here = tuple_(literal(created_at, _U.created_at.type), literal(user_id, _U.id.type))
-    there = tuple_(columns.created_at, columns.id)
-    return there < here if is_descending else there > here

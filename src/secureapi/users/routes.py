@@ -16,7 +16,7 @@ from secureapi.security.identity import current_identity
 from secureapi.security.limits import Limits, limited, note
 from secureapi.security.permissions import Permission
 from secureapi.settings import Settings
-from secureapi.users.repository import place_of
+from secureapi.users.lists import place_of
 from secureapi.users.rules import MOST_PASSED
 from secureapi.users.schemas import (
     OwnUserResponse,

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from secureapi.auth.api_key_values import ApiKeyValues, checksum, hint_of, is_well_formed
 from secureapi.auth.client_secrets import new_secret
 from secureapi.core.secret_values import SecretBox
+from support.each import each
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 SAMPLE = "sa_live_00000000000000000000000000000000" + checksum("sa_live_00000000000000000000000000000000")
@@ -52,7 +53,7 @@ def test_the_checksum_has_always_six_characters(body):
     assert re.fullmatch("[0-9A-Za-z]{6}", checksum("sa_live_" + body))
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "",

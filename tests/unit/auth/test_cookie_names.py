@@ -4,11 +4,11 @@ The prefixes are promises only of those names that begin with them. A neighbour 
 name begins with a strange space and goes on like ours; whoever strips that space believes that the browser has vouched for it.
 """
 
-import pytest
 from flask import Flask
 
 from secureapi.auth.cookies import Brought, Cookies
 from secureapi.auth.errors import AmbiguousCredentials
+from support.each import each
 from support.sample_settings import make_settings
 
 NAMES = {"access": "__Host-secureapi_access", "refresh": "__Secure-secureapi_refresh", "csrf": "__Host-secureapi_csrf"}
@@ -52,10 +52,10 @@ def brought_or_refused(header, cookies):
         return Brought()
 
 
-every_name = pytest.mark.parametrize(("cookies", "kind", "name"), [(c, kind, name) for c, names in COOKIES for kind, name in names.items()])
+every_name = each(("cookies", "kind", "name"), [(c, kind, name) for c, names in COOKIES for kind, name in names.items()])
 
 
-@pytest.mark.parametrize("strange", SPELLINGS, ids=ascii)
+@each("strange", SPELLINGS, ids=ascii)
 @every_name
 def test_a_name_with_a_strange_space_before_or_behind_it_is_not_ours(cookies, kind, name, strange):
     for planted in (
@@ -69,7 +69,7 @@ def test_a_name_with_a_strange_space_before_or_behind_it_is_not_ours(cookies, ki
         assert brought_or_refused(f"a=b; {planted}; c=d", cookies) == Brought()
 
 
-@pytest.mark.parametrize("strange", SPELLINGS, ids=ascii)
+@each("strange", SPELLINGS, ids=ascii)
 @every_name
 def test_beside_the_real_one_it_never_takes_its_place(cookies, kind, name, strange):
     for planted in (f"{strange}{name}=evil", f"{name}{strange}=evil"):
@@ -77,7 +77,7 @@ def test_beside_the_real_one_it_never_takes_its_place(cookies, kind, name, stran
             assert getattr(brought_or_refused(header, cookies), kind) in {"real", None}
 
 
-@pytest.mark.parametrize("strange", SPELLINGS, ids=ascii)
+@each("strange", SPELLINGS, ids=ascii)
 def test_a_strange_space_in_a_value_belongs_to_the_value(strange):
     """No token of ours has one, so the value is refused later. Stripped, two different values would become one."""
     assert brought(f"{NAMES['access']}={strange}a.b.c{strange}").access == f"{strange}a.b.c{strange}"

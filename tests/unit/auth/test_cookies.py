@@ -14,6 +14,7 @@ from secureapi.auth.errors import AmbiguousCredentials, CrossSiteRequest, CsrfRe
 from secureapi.auth.own_pages import OwnPages
 from secureapi.core.secret_values import SecretBox
 from support.browser import SetCookie
+from support.each import each
 from support.sample_settings import make_settings
 
 ACCESS, REFRESH, CSRF = "__Host-secureapi_access", "__Secure-secureapi_refresh", "__Host-secureapi_csrf"
@@ -28,9 +29,7 @@ def brought(header, cookies=SECURE):
         return cookies.brought()
 
 
-@pytest.mark.parametrize(
-    "header", [None, "", ";", "a=b", "session=secureapi_access", "x_secureapi_access=1; secureapi_access2=2", "=x;;=;"]
-)
+@each("header", [None, "", ";", "a=b", "session=secureapi_access", "x_secureapi_access=1; secureapi_access2=2", "=x;;=;"])
 def test_cookies_of_other_software_are_nothing(header):
     assert brought(header) == Brought()
     assert not brought(header).has_token
@@ -47,14 +46,14 @@ def test_an_empty_cookie_was_brought_all_the_same():
     assert not brought(f"{CSRF}=x").has_token
 
 
-@pytest.mark.parametrize("cookies", [SECURE, PLAIN])
+@each("cookies", [SECURE, PLAIN])
 def test_the_other_spelling_alone_is_not_ours(cookies):
     foreign = "secureapi_access=x; secureapi_refresh=y" if cookies is SECURE else f"{ACCESS}=x; {REFRESH}=y"
     assert brought(foreign, cookies) == Brought()
 
 
-@pytest.mark.parametrize("cookies", [SECURE, PLAIN])
-@pytest.mark.parametrize(
+@each("cookies", [SECURE, PLAIN])
+@each(
     "header",
     [
         f"{ACCESS}=a; {ACCESS}=b",
@@ -96,9 +95,7 @@ def test_whatever_is_sent_is_read_or_refused(pairs):
     assert found.access == next((value.strip() for name, value in pairs if name == ACCESS), None)
 
 
-@pytest.mark.parametrize(
-    ("path", "folder"), [("/api/v1/auth/login", "/api/v1/auth"), ("/auth/refresh", "/auth"), ("/api/v1/auth/sessions/1", "/api/v1/auth")]
-)
+@each(("path", "folder"), [("/api/v1/auth/login", "/api/v1/auth"), ("/auth/refresh", "/auth"), ("/api/v1/auth/sessions/1", "/api/v1/auth")])
 def test_each_cookie_is_set_with_every_flag_it_needs(path, folder):
     bare = Flask("setting")
 
@@ -181,7 +178,7 @@ def test_a_token_of_another_installation_proves_nothing():
     assert not proves(theirs, theirs)
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         lambda t: "",
@@ -246,7 +243,7 @@ def test_our_own_origin_is_the_public_one_and_the_one_that_was_asked():
     assert not is_ours("http://10.0.0.7:8000", base_url="http://10.0.0.7:8000")
 
 
-@pytest.mark.parametrize(
+@each(
     ("public_url", "origin"),
     [
         ("https://auth.example.com:443", "https://auth.example.com"),
@@ -262,7 +259,7 @@ def test_the_public_address_is_turned_into_an_origin_as_browsers_write_it(public
     assert is_ours(origin, pages=pages, base_url="http://10.0.0.7")
 
 
-@pytest.mark.parametrize(
+@each(
     "origin",
     [
         *("null", "", "*", "https://evil.example", "https://auth.example.com.evil.example", "https://evil-auth.example.com"),
@@ -282,12 +279,12 @@ def test_the_public_address_is_turned_into_an_origin_as_browsers_write_it(public
         *("https://app.example.com", "https://auth.exampl\xe8.com"),
     ],
 )
-@pytest.mark.parametrize("site", [None, "same-origin", "none"])
+@each("site", [None, "same-origin", "none"])
 def test_a_stranger_who_looks_like_us_is_a_stranger_whatever_else_he_says(origin, site):
     assert not is_ours(origin, site)
 
 
-@pytest.mark.parametrize(
+@each(
     ("site", "expected"),
     [(None, True), ("same-origin", True), ("none", True), ("same-site", False), ("cross-site", False), ("", False), ("Same-Origin", False)],
 )

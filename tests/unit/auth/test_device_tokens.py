@@ -3,7 +3,6 @@
 import base64
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +12,7 @@ from secureapi.auth.device_tokens import NOTHING, DeviceTokens
 from secureapi.core.clock import FrozenClock
 from secureapi.core.identifiers import new_id
 from secureapi.core.secret_values import SecretBox
+from support.each import each
 from support.sample_settings import make_settings
 
 NOW = datetime(2026, 11, 21, 9, 30, 0, 123456, tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_no_bit_of_a_token_can_be_changed():
         assert OURS.read(base64.urlsafe_b64encode(bytes(forged)).decode()) == NOTHING
 
 
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         lambda t: "",
@@ -171,7 +171,7 @@ def test_two_of_them_are_none_and_no_error():
     assert brought(f"{NAME}=x; {NAME}=x") == ""
 
 
-@pytest.mark.parametrize("value", ["", "x", "x" * 10_000, "\xff", "a=b"])
+@each("value", ["", "x", "x" * 10_000, "\xff", "a=b"])
 def test_the_cookie_is_no_credential(value):
     with app.test_request_context(environ_overrides={"HTTP_COOKIE": f"{NAME}={value}; {NAME}={value}"}):
         assert not SECURE.brought().has_token

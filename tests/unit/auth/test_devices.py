@@ -1,18 +1,17 @@
-import sys
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from secureapi.auth.devices import UNKNOWN, device_for_mail, device_of
+from support.each import each
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 SAFARI = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Safari/605.1.15"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 Version/17.5 Mobile/15E148 Safari/604.1"
 
 
-@pytest.mark.parametrize(
+@each(
     ("agent", "device"),
     [
         ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox 128 on Linux"),
@@ -49,7 +48,7 @@ def test_whatever_an_agent_says_its_name_is_short_and_printable(agent):
     assert len(device) <= 80
 
 
-@pytest.mark.parametrize("piece", ["schs", "CriOSchsia", "Android 4 ", "; ", "Mozilla", "(a;", "a", "1.", "MID713"])
+@each("piece", ["schs", "CriOSchsia", "Android 4 ", "; ", "Mozilla", "(a;", "a", "1.", "MID713"])
 def test_the_worst_agents_that_were_found_cost_milliseconds(piece):
     device_of("warm")
     agent = (piece * 256)[:256]
@@ -60,15 +59,12 @@ def test_the_worst_agents_that_were_found_cost_milliseconds(piece):
     assert time.process_time() - began < 0.1
 
 
-def test_the_patterns_are_not_loaded_before_somebody_lists_sessions():
-    import subprocess
-
-    asked = "import sys, secureapi.wiring; print(any(name.startswith('ua_parser') for name in sys.modules))"
-
-    assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "False\n"
+def test_the_patterns_are_not_loaded_before_somebody_lists_sessions(loaded_by_importing):
+    assert "secureapi.wiring" in loaded_by_importing
+    assert not [name for name in loaded_by_importing if name.startswith("ua_parser")]
 
 
-@pytest.mark.parametrize(
+@each(
     ("agent", "said"),
     [
         ("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", "Firefox 128 on Linux"),
@@ -98,7 +94,7 @@ WORDS_OF_A_DECEIVER = [
 ]
 
 
-@pytest.mark.parametrize("agent", WORDS_OF_A_DECEIVER)
+@each("agent", WORDS_OF_A_DECEIVER)
 def test_a_message_has_no_words_of_a_deceiver(agent):
     said = device_for_mail(agent).lower()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.each import each
 from support.forger import ALICE, ALPHABET, AUDIENCE, ISSUER, Door, b64, claims, header, signed
 
 
@@ -17,37 +18,36 @@ def door(make_settings):
 
 
 class TestClaims:
-    @pytest.mark.parametrize("name", ["iss", "aud", "sub", "sid", "jti", "type", "role", "amr", "iat", "nbf", "exp", "auth_time"])
-    @pytest.mark.parametrize("value", [..., None, [], {}, True, 1.5, ["x"], {"a": 1}])
+    @each("name", ["iss", "aud", "sub", "sid", "jti", "type", "role", "amr", "iat", "nbf", "exp", "auth_time"])
+    @each("value", [..., None, [], {}, True, 1.5, ["x"], {"a": 1}])
     def test_a_claim_that_is_missing_or_of_another_type_is_refused(self, door, name, value):
         if name == "amr" and value in ([], ["x"]):
             assert door.read(signed(header(), claims(amr=value)))
+            door.tokens._remembered.clear()
             return
         assert door.refuses(signed(header(), claims(**{name: value})))
 
-    @pytest.mark.parametrize("name", ["sub", "sid", "jti", "role", "type", "iss", "aud"])
-    @pytest.mark.parametrize("value", [0, 1, -1, 10**20])
+    @each("name", ["sub", "sid", "jti", "role", "type", "iss", "aud"])
+    @each("value", [0, 1, -1, 10**20])
     def test_a_number_is_no_text(self, door, name, value):
         assert door.refuses(signed(header(), claims(**{name: value})))
 
-    @pytest.mark.parametrize("methods", [[1], ["pwd", None], [["pwd"]], [{}], "pwd", {"pwd": 1}])
+    @each("methods", [[1], ["pwd", None], [["pwd"]], [{}], "pwd", {"pwd": 1}])
     def test_methods_are_words(self, door, methods):
         assert door.refuses(signed(header(), claims(amr=methods)))
 
-    @pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
-    @pytest.mark.parametrize("value", ["", "soon", "9999999999", "1e10", "4102444800", "NaN"])
+    @each("name", ["exp", "iat", "nbf", "auth_time"])
+    @each("value", ["", "soon", "9999999999", "1e10", "4102444800", "NaN"])
     def test_text_is_no_moment(self, door, name, value):
         assert door.refuses(signed(header(), claims(**{name: value})))
 
-    @pytest.mark.parametrize("name", ["exp", "iat", "nbf", "auth_time"])
-    @pytest.mark.parametrize(
-        "number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e10", "9999999999.5", "9" * 400, "-" + "9" * 400]
-    )
+    @each("name", ["exp", "iat", "nbf", "auth_time"])
+    @each("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1e10", "9999999999.5", "9" * 400, "-" + "9" * 400])
     def test_a_number_that_json_or_time_does_not_know_is_no_moment(self, door, name, number):
         text = json.dumps(claims(**{name: "@"})).replace('"@"', number)
         assert door.refuses(signed(header(), text))
 
-    @pytest.mark.parametrize(
+    @each(
         "seconds_from_now",
         [
             {"exp": -11},
@@ -62,7 +62,7 @@ class TestClaims:
         now = int(time.time())
         assert door.refuses(signed(header(), claims(**{name: now + seconds for name, seconds in seconds_from_now.items()})))
 
-    @pytest.mark.parametrize("moment", [0, -1])
+    @each("moment", [0, -1])
     def test_a_token_from_the_beginning_of_time_is_refused(self, door, moment):
         assert door.refuses(signed(header(), claims(exp=moment)))
 
@@ -71,16 +71,16 @@ class TestClaims:
         assert door.read(signed(header(), claims(exp=now - 3)))
         assert door.read(signed(header(), claims(iat=now + 5, nbf=now + 5)))
 
-    @pytest.mark.parametrize("lifetime", [timedelta(hours=1), timedelta(days=3650)])
+    @each("lifetime", [timedelta(hours=1), timedelta(days=3650)])
     def test_a_token_that_lives_longer_than_any_that_we_issue_is_not_ours(self, door, lifetime):
         """Whoever got hold of a key for a moment must not make a token for ten years of it."""
         assert door.refuses(signed(header(), claims(exp=int(time.time() + lifetime.total_seconds()))))
 
-    @pytest.mark.parametrize("audience", ["https://other.example.com", "", AUDIENCE + "/", AUDIENCE.upper(), f"{AUDIENCE} ", "*"])
+    @each("audience", ["https://other.example.com", "", AUDIENCE + "/", AUDIENCE.upper(), f"{AUDIENCE} ", "*"])
     def test_a_token_for_somebody_else_is_refused(self, door, audience):
         assert door.refuses(signed(header(), claims(aud=audience)))
 
-    @pytest.mark.parametrize(
+    @each(
         "audience",
         [["https://other.example.com", AUDIENCE], [AUDIENCE, "https://other.example.com"], ["https://other.example.com"], [], [[AUDIENCE]]],
     )
@@ -88,32 +88,30 @@ class TestClaims:
         """Ours have one audience. Another service that is named too could pass the token on."""
         assert door.refuses(signed(header(), claims(aud=audience)))
 
-    @pytest.mark.parametrize(
-        "issuer", ["https://evil.example.com", "", ISSUER + "/", ISSUER.upper(), f"{ISSUER}.evil.example", "http://auth.example.com"]
-    )
+    @each("issuer", ["https://evil.example.com", "", ISSUER + "/", ISSUER.upper(), f"{ISSUER}.evil.example", "http://auth.example.com"])
     def test_a_token_of_somebody_else_is_refused(self, door, issuer):
         assert door.refuses(signed(header(), claims(iss=issuer)))
 
-    @pytest.mark.parametrize("kind", ["refresh", "Access", "access ", "mfa", ""])
+    @each("kind", ["refresh", "Access", "access ", "mfa", ""])
     def test_a_token_for_another_purpose_is_refused(self, door, kind):
         assert door.refuses(signed(header(), claims(type=kind)))
 
-    @pytest.mark.parametrize("name", ["sub", "sid"])
-    @pytest.mark.parametrize(
+    @each("name", ["sub", "sid"])
+    @each(
         "spelling",
         [str.upper, lambda i: f"{{{i}}}", lambda i: f"urn:uuid:{i}", lambda i: i.replace("-", ""), lambda i: f"{i} ", lambda i: "admin"],
     )
     def test_an_identifier_has_one_spelling(self, door, name, spelling):
         assert door.refuses(signed(header(), claims(**{name: spelling("0190a0b1-c2d3-7e4f-8a5b-abcdefabcdef")})))
 
-    @pytest.mark.parametrize("name", ["sub", "role", "exp", "sid"])
+    @each("name", ["sub", "role", "exp", "sid"])
     def test_a_claim_that_is_there_twice_is_refused(self, door, name):
         """A proxy in front may read the first where we read the last."""
         usual = claims()
         text = json.dumps(usual)
         assert door.refuses(signed(header(), "{" + json.dumps({name: usual[name]})[1:-1] + "," + text[1:]))
 
-    @pytest.mark.parametrize(
+    @each(
         "payload",
         ["", "{", "[]", '"text"', "null", "1", "[{}]", "{}", b"\xff\xfe", b'{"sub":"\xff"}', "[" * 2000, '{"a":' * 300 + "1" + "}" * 300],
     )
@@ -147,7 +145,7 @@ class TestSpelling:
             pieces[part] = pieces[part][:-1] + chr(ALPHABET[at ^ 1])
             assert door.refuses(".".join(pieces))
 
-    @pytest.mark.parametrize("sign", ["+", "/", " ", "\n", "\r\n", "\t", "\x00", "%41", "\u0410", "\ud800", "=", ",", ";", '"', "\u200b"])
+    @each("sign", ["+", "/", " ", "\n", "\r\n", "\t", "\x00", "%41", "\u0410", "\ud800", "=", ",", ";", '"', "\u200b"])
     def test_a_sign_of_another_alphabet_is_refused_wherever_it_stands(self, door, sign):
         token = door.issue()
         for place in (0, 5, token.index("."), token.rindex("."), len(token) - 3, len(token)):
@@ -164,7 +162,7 @@ class TestSpelling:
     def test_a_fuzzer_is_refused(self, door, text):
         assert door.refuses(text)
 
-    @pytest.mark.parametrize(
+    @each(
         "token",
         [
             "",
@@ -185,7 +183,7 @@ class TestSpelling:
         assert door.refuses(token)
         assert door.ring.asked == []
 
-    @pytest.mark.parametrize("count", [1, 2, 4, 5, 6])
+    @each("count", [1, 2, 4, 5, 6])
     def test_parts_are_three(self, door, count):
         """Five would be encryption (JWE), which we do not do."""
         parts = signed(header(), claims()).split(".")

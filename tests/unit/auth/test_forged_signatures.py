@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from secureapi.auth.keys import Key
+from support.each import each
 from support.forger import ISSUER, MALLORY, ORDER, PRIVATE, Door, as_secret, b64, claims, header, signed, unb64
 
 
@@ -18,13 +19,13 @@ def door(make_settings):
 
 
 class TestAlgorithms:
-    @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", "none ", "", "null"])
-    @pytest.mark.parametrize("signature", ["", "AA", "x" * 86])
+    @each("name", ["none", "None", "NONE", "nOnE", "none ", "", "null"])
+    @each("signature", ["", "AA", "x" * 86])
     def test_an_unsigned_token_is_refused(self, door, name, signature):
         assert door.refuses(f"{b64(json.dumps(header(alg=name)))}.{b64(json.dumps(claims(sub=MALLORY)))}.{signature}")
 
-    @pytest.mark.parametrize("kid", ["kid-ES256", "kid-RS256", "kid-EdDSA", "kid-HS256", ...])
-    @pytest.mark.parametrize("spelling", ["pem", "pem without its last line break", "der", "point", "jwk", "jwk sorted", "ssh", "x"])
+    @each("kid", ["kid-ES256", "kid-RS256", "kid-EdDSA", "kid-HS256", ...])
+    @each("spelling", ["pem", "pem without its last line break", "der", "point", "jwk", "jwk sorted", "ssh", "x"])
     def test_the_public_key_is_no_shared_secret(self, door, kid, spelling):
         """The oldest trick: HS256 with what everybody knows."""
         for name in ("ES256", "RS256", "EdDSA"):
@@ -34,23 +35,22 @@ class TestAlgorithms:
             signature = hmac.digest(secret, f"{head}.{payload}".encode(), hashlib.sha256)
             assert door.refuses(f"{head}.{payload}.{b64(signature)}")
 
-    @pytest.mark.parametrize("named", ["ES256", "RS256", "EdDSA", "HS256"])
-    @pytest.mark.parametrize("kid", ["kid-ES256", "kid-RS256", "kid-EdDSA", "kid-HS256"])
-    @pytest.mark.parametrize("really", ["ES256", "RS256", "EdDSA"])
+    @each("named", ["ES256", "RS256", "EdDSA", "HS256"])
+    @each("kid", ["kid-ES256", "kid-RS256", "kid-EdDSA", "kid-HS256"])
+    @each("really", ["ES256", "RS256", "EdDSA"])
     def test_a_key_works_with_its_own_algorithm_only(self, door, named, kid, really):
         token = signed(header(alg=named, kid=kid), claims(), algorithm=really)
         if named == really and kid == f"kid-{really}":
             assert door.read(token)
+            door.tokens._remembered.clear()
         else:
             assert door.refuses(token)
 
-    @pytest.mark.parametrize("algorithm", ["RS384", "RS512", "PS256", "PS384", "PS512"])
+    @each("algorithm", ["RS384", "RS512", "PS256", "PS384", "PS512"])
     def test_a_sister_of_the_algorithm_is_not_the_algorithm(self, door, algorithm):
         assert door.refuses(signed(header(alg=algorithm, kid="kid-RS256"), claims(), key=PRIVATE["RS256"], algorithm=algorithm))
 
-    @pytest.mark.parametrize(
-        "algorithm", [["ES256"], {"ES256": 1}, 1, True, None, ..., "es256", "ES256 ", "ES384", "HS512", "RSA-OAEP", "dir"]
-    )
+    @each("algorithm", [["ES256"], {"ES256": 1}, 1, True, None, ..., "es256", "ES256 ", "ES384", "HS512", "RSA-OAEP", "dir"])
     def test_an_algorithm_that_is_none_of_ours_is_refused(self, door, algorithm):
         assert door.refuses(signed(header(alg=algorithm), claims()))
 
@@ -60,7 +60,7 @@ class TestAlgorithms:
         for extra in ({}, {"jwk": jwk}, {"jku": "http://127.0.0.1:9/jwks"}, {"x5u": "http://127.0.0.1:9/x"}, {"x5c": ["AAAA"]}):
             assert door.refuses(signed(header(**extra), claims(sub=MALLORY), key=mallory))
 
-    @pytest.mark.parametrize("signature", [b"", b"\x00", bytes(64), b"\xff" * 64, bytes(63), bytes(65), b"0" * 1000])
+    @each("signature", [b"", b"\x00", bytes(64), b"\xff" * 64, bytes(63), bytes(65), b"0" * 1000])
     def test_a_signature_that_is_none_is_refused(self, door, signature):
         """All zeros was once good for every message (CVE-2022-21449)."""
         assert door.refuses(signed(header(), claims()).rpartition(".")[0] + "." + b64(signature))
@@ -71,8 +71,8 @@ class TestAlgorithms:
         head = f"{b64(json.dumps(header()))}.{b64(json.dumps(claims()))}"
         assert door.refuses(f"{head}.{b64(PRIVATE['ES256'].sign(head.encode(), ec.ECDSA(hashes.SHA256())))}")
 
-    @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA", "HS256"])
-    @pytest.mark.parametrize(
+    @each("algorithm", ["ES256", "RS256", "EdDSA", "HS256"])
+    @each(
         "change",
         [
             lambda s: s[:-1],
@@ -115,7 +115,7 @@ class TestAlgorithms:
 
 
 class TestHeaders:
-    @pytest.mark.parametrize(
+    @each(
         "kid",
         [
             ...,
@@ -148,13 +148,11 @@ class TestHeaders:
         door.ring.keys["kid-new"] = Key("kid-new", "ES256", other, other.public_key(), is_active=True)
         assert door.refuses(signed(header(kid="kid-new"), claims()))
 
-    @pytest.mark.parametrize(
-        "kind", [..., None, "", "JWT", "jwt", "AT+JWT", "at+jwt ", "application/at+jwt", "id+jwt", ["at+jwt"], 1, "refresh", "dpop+jwt"]
-    )
+    @each("kind", [..., None, "", "JWT", "jwt", "AT+JWT", "at+jwt ", "application/at+jwt", "id+jwt", ["at+jwt"], 1, "refresh", "dpop+jwt"])
     def test_a_token_of_another_kind_is_no_access_token(self, door, kind):
         assert door.refuses(signed(header(typ=kind), claims()))
 
-    @pytest.mark.parametrize(
+    @each(
         "extra",
         [
             {"crit": ["exp"]},
@@ -182,7 +180,7 @@ class TestHeaders:
         """RFC 7515 section 4.1.11, RFC 7797. Even with our signature: whoever has borrowed a key must not find out what else is read."""
         assert door.refuses(signed(header(**extra), claims()))
 
-    @pytest.mark.parametrize("head", ["", "{", "[]", '"ES256"', "null", "1", "{}", "\xff", '{"alg":"ES256"', "[" * 1500, '{"a":' * 400])
+    @each("head", ["", "{", "[]", '"ES256"', "null", "1", "{}", "\xff", '{"alg":"ES256"', "[" * 1500, '{"a":' * 400])
     def test_a_header_that_is_no_object_is_refused(self, door, head):
         assert door.refuses(signed(head.encode("latin-1"), claims()))
 

@@ -8,11 +8,10 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
-import pytest
-
 from secureapi.auth.api_key_values import ApiKeyValues
 from secureapi.auth.client_secrets import new_secret
 from secureapi.core.secret_values import SecretBox
+from support.each import each
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api-keys.md").read_text()
 FRAGMENT = tomllib.loads(re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1])
@@ -35,7 +34,7 @@ def found(rule, content):
     return [match for match in re.findall(rule["regex"], content) if entropy(match) >= rule["entropy"]]
 
 
-@pytest.mark.parametrize("name", MADE)
+@each("name", MADE)
 def test_every_value_is_found_wherever_it_lies_about(name):
     rule = RULES[name]
     for _ in range(200):

@@ -9,6 +9,7 @@ from secureapi.auth.errors import RefreshRefused
 from secureapi.auth.refresh_tokens import RefreshToken, RefreshTokens
 from secureapi.core.identifiers import new_id
 from secureapi.core.secret_values import SecretBox
+from support.each import each
 
 TOKENS = RefreshTokens(SecretBox("the secret of this installation, long enough"))
 OTHERS = RefreshTokens(SecretBox("the secret of another installation, long too"))
@@ -78,7 +79,7 @@ def test_a_vandal_who_flips_any_bit_is_noticed():
             TOKENS.read("sar_" + base64.urlsafe_b64encode(changed).decode())
 
 
-@pytest.mark.parametrize(
+@each(
     "spell",
     [
         str.upper,
@@ -125,7 +126,7 @@ def test_a_token_does_not_show_itself_in_a_repr():
     assert str(token) not in f"{[token]!r}"
 
 
-@pytest.mark.parametrize("session_id", ["", "not-an-id", "\x00"])
+@each("session_id", ["", "not-an-id", "\x00"])
 def test_a_session_without_an_id_gets_no_token(session_id):
     with pytest.raises(ValueError, match="UUID"):
         TOKENS.first(session_id)

@@ -68,19 +68,32 @@ def flask(folder):
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory):
+def run_in():
+    """`run_in(folder, "user", "list", NAME="value")`: a command in another folder, for fixtures that several tests share."""
+
+    def run(folder, *args, input=None, **environment):  # noqa: A002 - click's own word
+        before = dict(os.environ)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in before.keys() - _KEPT:
+                patch.delenv(name)
+            for name, value in {"BCRYPT_ROUNDS": "4", **environment}.items():
+                patch.setenv(name, value)
+            patch.chdir(folder)
+            result = CliRunner().invoke(FlaskGroup(), args, input=input)
+        os.environ.clear()
+        os.environ.update(before)
+        assert result.exit_code == 0, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def furnished(run_in, tmp_path_factory):
     """A folder in which `flask init` has run once. Not to be used itself, only copied."""
     folder = tmp_path_factory.mktemp("furnished")
-    with pytest.MonkeyPatch.context() as patch:
-        before = dict(os.environ)
-        for name in before.keys() - _KEPT:
-            patch.delenv(name)
-        patch.setenv("BCRYPT_ROUNDS", "4")
-        patch.chdir(folder)
-        (folder / "password").write_text(PASSWORD)
-        patch.setenv("SECUREAPI_ADMIN_PASSWORD_FILE", str(folder / "password"))
-        result = CliRunner().invoke(FlaskGroup(), ["init"])
-    assert result.exit_code == 0, result.output
+    (folder / "password").write_text(PASSWORD)
+    run_in(folder, "init", SECUREAPI_ADMIN_PASSWORD_FILE=str(folder / "password"))
     return folder
 
 

@@ -1,5 +1,6 @@
 import json
 import re
+import sqlite3
 
 import pytest
 
@@ -7,6 +8,7 @@ from secureapi import create_app
 from secureapi.auth.api_key_values import checksum
 from secureapi.core.database import Database
 from secureapi.core.services import service
+from support.each import each
 
 VALUE = re.compile(r"sa_live_[A-Za-z0-9]{38}")
 MADE_UP = "sa_live_" + "x" * 38
@@ -71,7 +73,7 @@ def test_a_key_is_revoked_by_its_id(keys, make, ask):
     assert keys("revoke", gone).stderr == "Error: There is no such API key.\n"
 
 
-@pytest.mark.parametrize("way", ["argument", "standard input"])
+@each("way", ["argument", "standard input"])
 def test_a_leaked_value_revokes_its_key(keys, make, ask, way):
     key_id, value = make()
 
@@ -102,17 +104,17 @@ def test_the_wrong_ending_does_not_revoke_somebody_elses_key(keys, make, ask):
     assert ask(value) == 200
 
 
-@pytest.mark.parametrize("options", [(), ("01890000-0000-7000-8000-000000000000", "--leaked", "x")])
+@each("options", [(), ("01890000-0000-7000-8000-000000000000", "--leaked", "x")])
 def test_either_an_id_or_a_value_is_wanted(keys, options):
     assert keys("revoke", *options).exit_code == 2
 
 
-@pytest.mark.parametrize("key_id", ["1", "{01890000-0000-7000-8000-000000000000}", "01890000-0000-7000-8000-000000000000"])
+@each("key_id", ["1", "{01890000-0000-7000-8000-000000000000}", "01890000-0000-7000-8000-000000000000"])
 def test_a_key_that_is_not_there_is_a_sentence(keys, key_id):
     assert keys("revoke", key_id).stderr == "Error: There is no such API key.\n"
 
 
-@pytest.mark.parametrize(
+@each(
     ("options", "said"),
     [
         (("--scope", "self:fly"), "scopes"),
@@ -128,7 +130,9 @@ def test_what_cannot_be_is_a_sentence(keys, options, said):
 
     assert result.exit_code == 1
     assert said in result.stderr
-    assert keys("list", "admin").stdout == "This account has no API keys.\n"
+    connection = sqlite3.connect("var/secureapi.db")
+    assert connection.execute("SELECT count(*) FROM api_keys").fetchone() == (0,)
+    connection.close()
 
 
 def test_the_command_line_gives_nobody_more_than_he_has(flask, keys):

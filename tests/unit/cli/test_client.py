@@ -7,6 +7,7 @@ import pytest
 from secureapi import create_app
 from secureapi.core.database import Database
 from secureapi.core.services import service
+from support.each import each
 
 SECRET = re.compile(r"sac_[A-Za-z0-9_-]{43}")
 
@@ -89,14 +90,14 @@ def test_an_id_that_is_taken_is_a_sentence(clients, ask):
     assert ask("shop", secret) == 200
 
 
-@pytest.mark.parametrize("command", ["new-secret", "remove"])
+@each("command", ["new-secret", "remove"])
 def test_a_client_that_is_not_there_is_a_sentence(clients, command):
     result = clients(command, "shop")
 
     assert (result.exit_code, result.stderr) == (1, "Error: There is no such client.\n")
 
 
-@pytest.mark.parametrize("client_id", ["Shop", "ab", "a b", "a" * 65, "\x1b[2Jabc"])
+@each("client_id", ["Shop", "ab", "a b", "a" * 65, "\x1b[2Jabc"])
 def test_an_id_must_be_of_plain_letters(clients, client_id):
     result = clients("add", client_id)
 
@@ -105,7 +106,7 @@ def test_an_id_must_be_of_plain_letters(clients, client_id):
     assert client_id not in result.output
 
 
-@pytest.mark.parametrize("description", ["x" * 201, "two\nlines", "\x1b[2J"])
+@each("description", ["x" * 201, "two\nlines", "\x1b[2J"])
 def test_a_description_is_one_short_line(clients, description):
     assert clients("add", "shop", "--description", description).exit_code == 1
     assert clients("list").stdout == "There are no clients.\n"

@@ -9,6 +9,7 @@ from secureapi.cli import surroundings
 from secureapi.cli.diagnosis import State
 from secureapi.cli.diagnosis.finding import clock_finding
 from secureapi.cli.diagnosis.surroundings import examine_surroundings
+from support.each import each
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_a_fresh_installation_is_well(examine, installed):
     assert overall == "ok"
     assert set(checks) == {
         "settings", "dotenv", "hosts", "proxies", "cookies", "workers", "database", "database TLS", "database clock",
-        "application", "migrations", "signing key", "administrator", "outbox", "redis",
+        "application", "migrations", "signing key", "administrator", "changed settings", "outbox", "redis",
     }  # fmt: skip
 
 
@@ -143,7 +144,7 @@ def test_looking_changes_nothing(examine, installed):
     connection.close()
 
 
-@pytest.mark.parametrize(
+@each(
     "address",
     ["postgresql://app:hidden-word@127.0.0.1:1/app", "postgresql://hidden-word@hidden-word@no-such-host.invalid/app?sslmode=require"],
 )
@@ -173,7 +174,7 @@ def test_an_application_that_cannot_be_built_is_a_finding(examine, installed, mo
     assert checks["database"]["status"] == "ok"
 
 
-@pytest.mark.parametrize(
+@each(
     ("settings", "check", "state"),
     [
         ({"public_url": "https://auth.example.com"}, "hosts", State.FAILING),
@@ -199,7 +200,7 @@ def test_what_the_settings_say_about_the_world_is_judged(make_settings, settings
     assert bool(findings[check].remedy) is (state is not State.OK)
 
 
-@pytest.mark.parametrize(
+@each(
     ("skew", "state"),
     [(0.3, State.OK), (-2.0, State.OK), (5, State.WARNING), (-5, State.WARNING), (11, State.FAILING), (-300, State.FAILING)],
 )

@@ -1,10 +1,9 @@
 import json
+import sqlite3
 
 import pytest
 
-from secureapi import create_app
-from secureapi.core.database import Database
-from secureapi.core.services import service
+from support.each import each
 
 
 @pytest.fixture
@@ -19,12 +18,11 @@ def users(flask, installed):
 
 
 def events_of(kind):
-    app = create_app()
+    connection = sqlite3.connect("var/secureapi.db")
     try:
-        with service(Database, app).engine.connect() as connection:
-            return connection.exec_driver_sql("SELECT count(*) FROM audit_events WHERE type = ?", (kind,)).scalar_one()
+        return connection.execute("SELECT count(*) FROM audit_events WHERE type = ?", (kind,)).fetchone()[0]
     finally:
-        service(Database, app).dispose()
+        connection.close()
 
 
 def test_a_role_is_defined_given_explained_and_removed(roles, users):
@@ -45,7 +43,7 @@ def test_a_role_is_defined_given_explained_and_removed(roles, users):
     assert events_of("roles.removed") == 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("args", "says"),
     [
         (("define", "Auditor"), "lower-case"),
@@ -66,9 +64,12 @@ def test_what_is_refused_is_said_in_a_sentence(roles, args, says):
 
 def test_an_account_is_locked_unlocked_and_deleted_and_the_last_administrator_is_not(users):
     assert users("invite", "--email", "a@example.com", "--username", "anna").exit_code == 0
+    assert users("invite-again", "anna").stdout == "anna is sent another invitation.\n"
 
     assert users("lock", "anna").stdout == "anna is locked.\n"
     assert "locked" in users("list", "--status", "locked").stdout
+    assert users("lock", "anna", "--minutes", "60", "--reason", "Lost her telephone.").stdout.startswith("anna is locked until 20")
+    assert "range" not in users("lock", "anna", "--minutes", "99999999").stdout
     assert users("unlock", "anna").stdout.startswith("anna is not locked any more")
     assert users("require-password-change", "anna").exit_code == 0
     assert users("delete", "anna", input="n\n").exit_code == 1

@@ -5,6 +5,7 @@ import pytest
 from secureapi import create_app
 from secureapi.core.database import Database
 from secureapi.core.services import service
+from support.each import each
 
 PASSWORD = "Tall-Trees-42!"
 
@@ -97,7 +98,7 @@ def test_all_are_ended_at_once(sessions, sign_in, status):
     assert sessions("revoke", "admin", "--all").stdout == "0 sessions of admin ended.\n"
 
 
-@pytest.mark.parametrize("session_id", ["01890000-0000-7000-8000-000000000000", "1", "x" * 36, "\x1b[2J"])
+@each("session_id", ["01890000-0000-7000-8000-000000000000", "1", "x" * 36, "\x1b[2J"])
 def test_a_session_that_is_not_there_is_a_sentence(sessions, sign_in, status, session_id):
     headers = sign_in()
 
@@ -107,7 +108,7 @@ def test_a_session_that_is_not_there_is_a_sentence(sessions, sign_in, status, se
     assert status(headers) == 200
 
 
-@pytest.mark.parametrize("given", [[], ["01890000-0000-7000-8000-000000000000", "--all"]])
+@each("given", [[], ["01890000-0000-7000-8000-000000000000", "--all"]])
 def test_either_one_or_all(sessions, sign_in, status, given):
     headers = sign_in()
 
@@ -118,7 +119,7 @@ def test_either_one_or_all(sessions, sign_in, status, given):
     assert status(headers) == 200
 
 
-@pytest.mark.parametrize("command", [["list", "nobody"], ["revoke", "nobody", "--all"]])
+@each("command", [["list", "nobody"], ["revoke", "nobody", "--all"]])
 def test_nobody_has_no_sessions(sessions, command):
     result = sessions(*command)
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sqlite3
 
 import pytest
@@ -8,6 +9,7 @@ from secureapi import create_app
 from secureapi.cli import user as commands
 from secureapi.core.database import Database
 from secureapi.core.services import service
+from support.each import each
 
 PASSWORD = "Tall-Trees-42!"
 OTHER = "Wide-Rivers-43!"
@@ -19,25 +21,32 @@ def users(flask, installed):
     return lambda *args, **options: flask("user", *args, **options)
 
 
+@pytest.fixture(scope="module")
+def with_bob(furnished, run_in, tmp_path_factory):
+    """A furnished folder in which Bob was made by the command, and what it said of him. Not to be used itself, only copied."""
+    folder = shutil.copytree(furnished, tmp_path_factory.mktemp("bob"), dirs_exist_ok=True)
+    wanted = ("--email", "bob@example.com", "--username", "bob")
+    made = run_in(folder, "user", "create", *wanted, "--password-stdin", "--json", input=PASSWORD)
+    return folder, json.loads(made.stdout)
+
+
 @pytest.fixture
-def bob(users):
-    made = users("create", "--email", "bob@example.com", "--username", "bob", "--password-stdin", "--json", input=PASSWORD)
-    assert made.exit_code == 0, made.output
-    return json.loads(made.stdout)
+def bob(with_bob, installed):
+    folder, made = with_bob
+    shutil.copytree(folder, installed, dirs_exist_ok=True)
+    return made
 
 
 @pytest.fixture
 def sign_in(installed):
     """`sign_in("bob", PASSWORD)`: the status of a login over HTTP."""
-    apps = []
+    app = create_app()
 
     def status(username, password):
-        apps.append(create_app())
-        return apps[-1].test_client().post("/api/v1/auth/login", json={"username": username, "password": password}).status_code
+        return app.test_client().post("/api/v1/auth/login", json={"username": username, "password": password}).status_code
 
     yield status
-    for app in apps:
-        service(Database, app).dispose()
+    service(Database, app).dispose()
 
 
 def events():
@@ -114,9 +123,7 @@ def test_bytes_that_are_no_text_are_refused(users):
     assert "UTF-8" in result.stderr
 
 
-@pytest.mark.parametrize(
-    "taken", [("--email", "BOB@example.com", "--username", "other"), ("--email", "other@example.com", "--username", "BOB")]
-)
+@each("taken", [("--email", "BOB@example.com", "--username", "other"), ("--email", "other@example.com", "--username", "BOB")])
 def test_a_taken_name_is_told_to_those_who_could_look_it_up(users, bob, taken):
     result = users("create", *taken, "--password-stdin", input=OTHER)
 
@@ -124,9 +131,7 @@ def test_a_taken_name_is_told_to_those_who_could_look_it_up(users, bob, taken):
     assert "taken" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("option", "value"), [("--email", "no address"), ("--username", "<script>"), ("--username", "b\x1b[2J"), ("--email", "a@b@c")]
-)
+@each(("option", "value"), [("--email", "no address"), ("--username", "<script>"), ("--username", "b\x1b[2J"), ("--email", "a@b@c")])
 def test_input_must_have_the_shape_that_the_api_asks_for(users, option, value):
     wanted = {"--email": "eve@example.com", "--username": "eve"} | {option: value}
 
@@ -157,7 +162,7 @@ def test_the_list_can_be_filtered_and_paged(users, bob):
     assert "page 1 of 2, 2 accounts" in users("list", "--per-page", "1").stdout
 
 
-@pytest.mark.parametrize("key", ["id", "username", "email"])
+@each("key", ["id", "username", "email"])
 def test_somebody_is_found_by_any_of_his_names(users, bob, key):
     assert json.loads(users("show", bob[key].upper() if key != "id" else bob[key], "--json").stdout) == bob
 

@@ -10,6 +10,7 @@ from secureapi.core.database import Database
 from secureapi.core.services import service
 from secureapi.security.errors import WeakPassword
 from secureapi.security.passwords import PasswordPolicy
+from support.each import each
 
 ADMIN = "admin"
 
@@ -17,18 +18,12 @@ ADMIN = "admin"
 @pytest.fixture
 def sign_in(installed):
     """`sign_in(password)`: the status of the administrator's login over HTTP."""
-    apps = []
-
-    def status(password):
-        apps.append(create_app())
-        return apps[-1].test_client().post("/api/v1/auth/login", json={"username": ADMIN, "password": password}).status_code
-
-    yield status
-    for app in apps:
-        service(Database, app).dispose()
+    app = create_app()
+    yield lambda password: app.test_client().post("/api/v1/auth/login", json={"username": ADMIN, "password": password}).status_code
+    service(Database, app).dispose()
 
 
-@pytest.mark.parametrize("mode", ["balanced", "composition", "nist"])
+@each("mode", ["balanced", "composition", "nist"])
 def test_it_is_set_and_printed_alone_on_standard_output(flask, installed, sign_in, monkeypatch, mode):
     monkeypatch.setenv("PASSWORD_POLICY", mode)
 

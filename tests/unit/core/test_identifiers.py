@@ -1,9 +1,8 @@
 import time
 import uuid
 
-import pytest
-
 from secureapi.core.identifiers import is_id, new_id
+from support.each import each
 
 
 def test_a_new_id_is_a_uuid_of_version_seven_with_the_present_time():
@@ -40,7 +39,7 @@ def test_every_random_bit_is_random(monkeypatch):
     assert seen_clear & random == random
 
 
-@pytest.mark.parametrize(
+@each(
     "rewrite",
     [
         str.upper,

@@ -7,6 +7,7 @@ import structlog
 from flask import Flask, g
 
 from secureapi.core.logs import configure_logs, init_request_log
+from support.each import each
 
 CANARY = "canary-7f3a"
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
@@ -44,7 +45,7 @@ class _Thing:
         return f"<Thing of alice.wonder@example.com with {JWT}>"
 
 
-@pytest.mark.parametrize("value", [ValueError(f"alice.wonder@example.com {JWT}"), f"alice.wonder@example.com {JWT}".encode(), _Thing()])
+@each("value", [ValueError(f"alice.wonder@example.com {JWT}"), f"alice.wonder@example.com {JWT}".encode(), _Thing()])
 def test_whatever_is_written_through_its_repr_is_cleaned_as_text_is(written, value):
     line = written(lambda log: log.info("seen", value=value))
     assert "seen" in line
@@ -107,7 +108,7 @@ _FORGERIES = [
 ]
 
 
-@pytest.mark.parametrize("text", _FORGERIES)
+@each("text", _FORGERIES)
 def test_a_forger_of_lines_gets_one_line_without_control_characters(written, text):
     out = written(lambda log: log.info(text, value=text, values=[text], pairs={text: text}))
     assert len(out.splitlines()) == 1

@@ -13,6 +13,7 @@ import secureapi
 from secureapi.auth.service.notices import NOTICES
 from secureapi.core.mail import Composer, FilePost, Hopeless, Letter, Recipient, ServerAway, SmtpPost, one_line, post_of
 from secureapi.core.outbox import Note
+from support.each import each
 from support.sample_settings import make_settings
 
 ID = "01a1ff02-f909-7f72-89d4-1538a3a205a2"
@@ -71,7 +72,7 @@ def assert_nothing_was_added(letter, message):
     assert len(message["From"].addresses) == 1
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
+@each("hostile", HOSTILE)
 def test_a_name_writes_no_header(hostile):
     letter, message = compose(Recipient("alice@example.com", hostile))
 
@@ -79,7 +80,7 @@ def test_a_name_writes_no_header(hostile):
     assert (letter.sender, letter.recipient) == ("no-reply@example.com", "alice@example.com")
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
+@each("hostile", HOSTILE)
 def test_the_name_of_the_service_writes_no_header_although_it_is_in_sender_and_subject(hostile):
     letter, message = compose(settings=make_settings(app_name=hostile, mail_from="no-reply@example.com"))
 
@@ -87,7 +88,7 @@ def test_the_name_of_the_service_writes_no_header_although_it_is_in_sender_and_s
     assert message["From"].addresses[0].addr_spec == "no-reply@example.com"
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
+@each("hostile", HOSTILE)
 def test_details_write_no_header_and_no_markup(hostile):
     letter, message = compose(address=hostile)
 
@@ -121,7 +122,7 @@ def test_one_line_is_one_line(text):
     assert len(line) <= 128
 
 
-@pytest.mark.parametrize(
+@each(
     "hostile",
     ["alice@example.com\r\nBcc: x@example.com", "alice@example.com, bob@example.com", "alice", "", "a@b@c.example", "<alice@example.com>"],
 )
@@ -130,7 +131,7 @@ def test_what_is_no_address_gets_no_message(hostile):
         compose(Recipient(hostile, "alice"))
 
 
-@pytest.mark.parametrize(
+@each(
     ("address", "envelope", "needs_utf8"),
     [
         ("Alice@Example.com", "Alice@example.com", False),
@@ -174,9 +175,7 @@ def test_the_same_note_gives_the_same_bytes():
     assert compose()[0] == compose()[0]
 
 
-@pytest.mark.parametrize(
-    "topic", ["mail.unheard_of", "webhook.refresh_reused", "mail.layout", "mail.../../docs", "mail.", "refresh_reused"]
-)
+@each("topic", ["mail.unheard_of", "webhook.refresh_reused", "mail.layout", "mail.../../docs", "mail.", "refresh_reused"])
 def test_a_topic_without_a_template_is_hopeless(topic):
     with pytest.raises(Hopeless, match="NoTemplate"):
         Composer(make_settings(), link_to).compose(note(topic=topic), ALICE)
@@ -214,7 +213,7 @@ def test_a_folder_that_cannot_be_written_costs_no_message(tmp_path):
         FilePost(tmp_path / "mail").send(Letter(ID, "a@example.com", "b@example.com", False, b""))
 
 
-@pytest.mark.parametrize(
+@each(
     ("environment", "url", "kind"),
     [
         ("development", "", FilePost),

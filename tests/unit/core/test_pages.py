@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from secureapi.core.pages import Page, PageQuery, link_header
+from support.each import each
 
 
 @given(st.integers(0, 10**9), st.integers(1, 100))
@@ -50,9 +51,7 @@ def test_other_parameters_are_kept(bare_app):
     assert links(bare_app, 1, 60, query="q=a%26b&role=user&page=1&per_page=5")["next"] == "?q=a%26b&role=user&page=2&per_page=20"
 
 
-@pytest.mark.parametrize(
-    "query", ["q=%22%3E%3Cscript%3E", "q=%0d%0aSet-Cookie:%20a=b", "q=%3E;%20rel=%22next%22", "%22%0a=1", "q=%e2%80%a8"]
-)
+@each("query", ["q=%22%3E%3Cscript%3E", "q=%0d%0aSet-Cookie:%20a=b", "q=%3E;%20rel=%22next%22", "%22%0a=1", "q=%e2%80%a8"])
 def test_an_injector_of_headers_is_encoded(bare_app, query):
     with bare_app.test_request_context(f"/users?{query}"):
         header = link_header(Page([], 60, 1, 20))["Link"]
@@ -61,9 +60,7 @@ def test_an_injector_of_headers_is_encoded(bare_app, query):
     assert header.count("<") == header.count(">") == header.count("; rel=") == 3
 
 
-@pytest.mark.parametrize(
-    "asked", [{"page": "0"}, {"page": "-1"}, {"per_page": "0"}, {"per_page": "101"}, {"page": "1e9"}, {"page": "100001"}, {"p": "1"}]
-)
+@each("asked", [{"page": "0"}, {"page": "-1"}, {"per_page": "0"}, {"per_page": "101"}, {"page": "1e9"}, {"page": "100001"}, {"p": "1"}])
 def test_a_page_nobody_needs_is_refused(asked):
     with pytest.raises(ValidationError):
         PageQuery().load(asked)

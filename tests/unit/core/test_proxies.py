@@ -1,10 +1,10 @@
 from ipaddress import ip_network
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from secureapi.core.proxies import TrustedProxies, canonical_address
+from support.each import each
 
 INNER, OUTER, MALLORY = "10.0.0.2", "10.0.0.1", "203.0.113.66"
 
@@ -22,7 +22,7 @@ def arrived(peer, *, trusted=("10.0.0.0/8", "fd00::/8"), **headers):
     return seen
 
 
-@pytest.mark.parametrize("forwarded", ["1.2.3.4", "1.2.3.4, 127.0.0.1", "127.0.0.1", "10.0.0.1", "10.0.0.1, 10.0.0.1", ""])
+@each("forwarded", ["1.2.3.4", "1.2.3.4, 127.0.0.1", "127.0.0.1", "10.0.0.1", "10.0.0.1, 10.0.0.1", ""])
 def test_a_stranger_who_names_himself_in_x_forwarded_for_stays_who_he_is(forwarded):
     assert arrived(MALLORY, X_FORWARDED_FOR=forwarded)["REMOTE_ADDR"] == MALLORY
     assert arrived(MALLORY, trusted=(), X_FORWARDED_FOR=forwarded)["REMOTE_ADDR"] == MALLORY
@@ -33,7 +33,7 @@ def test_without_trusted_proxies_not_even_this_machine_is_believed():
     assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("127.0.0.1", "http")
 
 
-@pytest.mark.parametrize(
+@each(
     ("forwarded", "client"),
     [
         (MALLORY, MALLORY),
@@ -71,7 +71,7 @@ def test_whatever_a_liar_writes_further_left_changes_nothing(lie, truth):
     assert arrived(INNER, X_FORWARDED_FOR=f"{lie}, {truth}, {OUTER}")["REMOTE_ADDR"] == truth
 
 
-@pytest.mark.parametrize(
+@each(
     ("proto", "scheme"),
     [("https", "https"), ("HTTPS", "https"), ("http, https", "https"), ("https, http", "http"), ("", "http"), ("wss", "http")],
 )
@@ -80,7 +80,7 @@ def test_the_scheme_is_the_last_proxys_own_word(proto, scheme):
     assert arrived(MALLORY, X_FORWARDED_PROTO=proto)["wsgi.url_scheme"] == "http"
 
 
-@pytest.mark.parametrize("peer", [INNER, MALLORY])
+@each("peer", [INNER, MALLORY])
 def test_no_forwarding_header_reaches_the_libraries_further_in(peer):
     lies = ("X_FORWARDED_FOR", "X_FORWARDED_PROTO", "X_FORWARDED_HOST", "X_FORWARDED_PORT", "X_FORWARDED_PREFIX", "FORWARDED", "X_REAL_IP")
     seen = arrived(peer, HOST="api.example.com", **dict.fromkeys(lies, "evil.example"))
@@ -92,14 +92,14 @@ def test_a_peer_without_an_address_is_nobody_to_believe():
     assert arrived("", trusted=("0.0.0.0/1",), X_FORWARDED_FOR="1.2.3.4")["REMOTE_ADDR"] == ""
 
 
-@pytest.mark.parametrize("trusted", [(), ("10.0.0.0/8",)])
-@pytest.mark.parametrize(("socket", "spelled"), [("::ffff:203.0.113.66", "203.0.113.66"), ("2001:0db8::0001", "2001:db8::1")])
+@each("trusted", [(), ("10.0.0.0/8",)])
+@each(("socket", "spelled"), [("::ffff:203.0.113.66", "203.0.113.66"), ("2001:0db8::0001", "2001:db8::1")])
 def test_one_peer_has_one_spelling_on_a_socket_for_both_families(socket, spelled, trusted):
     """A socket on [::] shows IPv4 clients as ::ffff:a.b.c.d, which is inside one /64 for all of them."""
     assert arrived(socket, trusted=trusted)["REMOTE_ADDR"] == spelled
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "",

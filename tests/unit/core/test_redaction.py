@@ -1,13 +1,13 @@
 import json
 import time
 
-import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from secureapi.auth.client_secrets import new_secret
 from secureapi.core.redaction import redact
+from support.each import each
 
 CANARY = "canary-7f3a"
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
@@ -20,7 +20,7 @@ def redacted(**values):
     return redact(None, "info", dict(values))
 
 
-@pytest.mark.parametrize(
+@each(
     "name",
     [
         "password",
@@ -57,13 +57,13 @@ def test_a_value_under_the_name_of_a_secret_is_never_written(name):
         assert redacted(**{name: value}) == {name: "[redacted]"}
 
 
-@pytest.mark.parametrize("name", ["code", "status_code", "error_code", "token_id", "event", "path", "user_id"])
+@each("name", ["code", "status_code", "error_code", "token_id", "event", "path", "user_id"])
 def test_a_harmless_name_keeps_its_value(name):
     assert redacted(**{name: "plain"}) == {name: "plain"}
 
 
-@pytest.mark.parametrize("token", [JWT, f"{JWT.rpartition('.')[0]}.", REFRESH, API_KEY, CLIENT_SECRET])
-@pytest.mark.parametrize("sentence", ["{}", "Bearer {}", "got {} from a client", "[{}]", "token={}", '"{}"', "/auth/reset/{}", "x\n{}"])
+@each("token", [JWT, f"{JWT.rpartition('.')[0]}.", REFRESH, API_KEY, CLIENT_SECRET])
+@each("sentence", ["{}", "Bearer {}", "got {} from a client", "[{}]", "token={}", '"{}"', "/auth/reset/{}", "x\n{}"])
 def test_a_token_is_taken_out_of_any_sentence(token, sentence):
     shown = redacted(event=sentence.format(token))["event"]
     assert token not in shown
@@ -71,8 +71,8 @@ def test_a_token_is_taken_out_of_any_sentence(token, sentence):
     assert "[redacted]" in shown
 
 
-@pytest.mark.parametrize("name", ["event", "path", "reason", "value", "exception", "stack_info"])
-@pytest.mark.parametrize("before", ["", "/api/v1/auth/introspect/", "?client=", "\\n", "x", "_"])
+@each("name", ["event", "path", "reason", "value", "exception", "stack_info"])
+@each("before", ["", "/api/v1/auth/introspect/", "?client=", "\\n", "x", "_"])
 def test_the_secret_of_a_client_is_taken_out_wherever_it_stands(name, before):
     """Somebody puts it into an address, or a library into its complaint."""
     shown = redacted(**{name: f"{before}{CLIENT_SECRET} and more"})[name]
@@ -98,7 +98,7 @@ class Shown:
         return f"Shown(held={self.held!r})"
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         Shown(CLIENT_SECRET),
@@ -120,13 +120,13 @@ def test_the_secret_of_a_client_is_taken_out_of_whatever_shows_it(value):
     assert "[redacted]" in shown
 
 
-@pytest.mark.parametrize("word", ["sac_", "sac_short", "a sack of coals", "sac_ " + "x" * 40, "mosaic_tiles"])
+@each("word", ["sac_", "sac_short", "a sack of coals", "sac_ " + "x" * 40, "mosaic_tiles"])
 def test_what_is_no_secret_of_a_client_stays(word):
     assert redacted(event=word)["event"] == word
 
 
-@pytest.mark.parametrize("sentence", ["{}", "mail to {} failed", "<{}>", "'{}'", "Key (email)=({}) already exists", "a,{},b", "user={};x"])
-@pytest.mark.parametrize("address", ["alice.wonder@example.com", "alice.wonder+tag@sub.example.co.uk", "alice.wonder@bücher.example"])
+@each("sentence", ["{}", "mail to {} failed", "<{}>", "'{}'", "Key (email)=({}) already exists", "a,{},b", "user={};x"])
+@each("address", ["alice.wonder@example.com", "alice.wonder+tag@sub.example.co.uk", "alice.wonder@bücher.example"])
 def test_the_address_of_a_person_is_masked_in_any_sentence(sentence, address):
     shown = redacted(event=sentence.format(address))["event"]
     assert "wonder" not in shown
@@ -137,7 +137,7 @@ def test_a_very_long_local_part_is_masked_too():
     assert CANARY not in redacted(event=f"mail to {CANARY}{'x' * 80}@example.com failed")["event"]
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         f"redis://:{CANARY}@host:6379/0",
@@ -153,7 +153,7 @@ def test_the_password_in_an_address_is_taken_out(url):
     assert CANARY not in redacted(reason=url)["reason"]
 
 
-@pytest.mark.parametrize("before", [1960, 1975, 1985, 1990])
+@each("before", [1960, 1975, 1985, 1990])
 def test_a_secret_on_the_edge_of_what_is_kept_is_not_kept_by_half(before):
     """The text is cut at some length: what the cut leaves of an address no longer looks like one."""
     assert "canary" not in redacted(text=f"{'x' * before} redis://:canary-canary-canary@host ")["text"]
@@ -163,7 +163,7 @@ def test_a_text_of_a_megabyte_is_cut():
     assert len(redacted(text="y" * 1_000_000)["text"]) <= 2100
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         {"password": CANARY},
@@ -196,7 +196,7 @@ def test_numbers_stay_numbers():
     }
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [
         "@ " + "://a:" * 3270,
@@ -217,7 +217,7 @@ def test_an_attacker_who_writes_what_is_slow_to_read_costs_no_more_than_others(v
     assert time.process_time() - began < 2
 
 
-@pytest.mark.parametrize("depth", [5, 50, 5000])
+@each("depth", [5, 50, 5000])
 def test_a_value_that_nests_without_end_is_shown_to_some_depth(depth):
     value = CANARY
     for _ in range(depth):

@@ -1,11 +1,11 @@
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from secureapi.core.identifiers import is_id
 from secureapi.core.requests import Client, current_client, current_request_id, current_traceparent, printable
+from support.each import each
 
 
 def seen_by(app, headers, **environ):
@@ -13,12 +13,12 @@ def seen_by(app, headers, **environ):
         return current_client()
 
 
-@pytest.mark.parametrize("offered", ["a1b2c3d4", "A" * 64, "req.2026-11-21_0001", "0" * 8])
+@each("offered", ["a1b2c3d4", "A" * 64, "req.2026-11-21_0001", "0" * 8])
 def test_a_well_formed_request_id_is_taken_over(bare_app, offered):
     assert seen_by(bare_app, {"X-Request-ID": offered}).request_id == offered
 
 
-@pytest.mark.parametrize(
+@each(
     "offered",
     ["", "short", "A" * 65, "-leading-dash", ".hidden.file", "with space", "a;b;c;d;e", "<script>x", "äöüäöüäöü", "%0d%0aSet-Cookie"],
 )
@@ -31,7 +31,7 @@ def test_a_request_keeps_one_id_from_beginning_to_end(bare_app):
         assert current_request_id() == current_request_id() == current_client().request_id
 
 
-@pytest.mark.parametrize(
+@each(
     ("offered", "taken"),
     [
         ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),

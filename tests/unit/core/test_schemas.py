@@ -9,6 +9,7 @@ from marshmallow import Schema, ValidationError, fields, post_dump
 
 from secureapi.core.problems import faults_of
 from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text, Truth, WholeNumber
+from support.each import each
 
 CANARY = "canary-7f3a"
 
@@ -31,13 +32,13 @@ def refused(**given_values):
     return [(fault.pointer, fault.code) for fault in faults_of(error.value)]
 
 
-@pytest.mark.parametrize("field", ["name", "note", "line", "password", "role"])
-@pytest.mark.parametrize("value", [True, 1, 1.5, [], ["x"], {}, {"$ne": None}])
+@each("field", ["name", "note", "line", "password", "role"])
+@each("value", [True, 1, 1.5, [], ["x"], {}, {"$ne": None}])
 def test_an_injector_of_other_types_is_told_that_text_is_expected(field, value):
     assert refused(**{field: value}) == [(f"/{field}", "type")]
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [True, False, 1.0, 1.5, [], {}, "", "1_0", " 7", "7 ", "+7", "\u0663", "\uff17", "1e2", "0x10", "7\n", "9" * 19, "seven", "--7"],
 )
@@ -45,27 +46,27 @@ def test_what_int_would_take_and_nobody_else_is_no_whole_number(value):
     assert refused(count=value) == [("/count", "type")]
 
 
-@pytest.mark.parametrize("value", [0, 101, -1, "0", "101", "-5", "9" * 18, 10**30])
+@each("value", [0, 101, -1, "0", "101", "-5", "9" * 18, 10**30])
 def test_a_number_out_of_range_is_refused(value):
     assert refused(count=value) == [("/count", "range")]
 
 
-@pytest.mark.parametrize(("value", "number"), [(1, 1), (100, 100), ("1", 1), ("007", 7)])
+@each(("value", "number"), [(1, 1), (100, 100), ("1", 1), ("007", 7)])
 def test_a_whole_number_is_read_from_json_and_from_a_query(value, number):
     assert Sample().load({"count": value}) == {"count": number}
 
 
-@pytest.mark.parametrize("value", ["true", "false", "1", 0, 1, "yes", [], {}, "False"])
+@each("value", ["true", "false", "1", 0, 1, "yes", [], {}, "False"])
 def test_a_word_that_means_true_is_not_true(value):
     assert refused(flag=value) == [("/flag", "type")]
 
 
-@pytest.mark.parametrize("value", [True, False])
+@each("value", [True, False])
 def test_true_and_false_are(value):
     assert Sample().load({"flag": value}) == {"flag": value}
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "code"),
     [("ab", "too_short"), ("a" * 11, "too_long"), ("ABC", "pattern"), ("abc\n", "pattern"), ("abc\x00", "pattern"), ("", "too_short")],
 )
@@ -73,13 +74,13 @@ def test_text_that_does_not_fit_says_why(text, code):
     assert refused(name=text) == [("/name", code)]
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "a\x1bb", "a\x7fb", "a\u202eb", "a\u2066b", "a\u2028b", "a\x85"])
+@each("text", ["a\x00b", "a\x1bb", "a\x7fb", "a\u202eb", "a\u2066b", "a\u2028b", "a\x85"])
 def test_a_forger_with_control_characters_is_refused(text):
     assert refused(note=text) == [("/note", "pattern")]
     assert refused(line=text) == [("/line", "pattern")]
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\tb", "a\r\nb"])
+@each("text", ["a\nb", "a\tb", "a\r\nb"])
 def test_line_breaks_pass_only_where_text_may_have_lines(text):
     assert Sample().load({"note": text}) == {"note": text}
     assert refused(line=text) == [("/line", "pattern")]
@@ -126,15 +127,15 @@ def test_an_unknown_field_is_refused_and_not_repeated_when_it_is_strange():
     assert refused(**{"<script>": 1}) == [("/?", "unknown_field")]
 
 
-@pytest.mark.parametrize("body", [[], [{}], "text", 1, None, True])
+@each("body", [[], [{}], "text", 1, None, True])
 def test_what_is_no_object_is_refused(body):
     with pytest.raises(ValidationError) as error:
         Sample().load(body)
     assert [(fault.pointer, fault.code) for fault in faults_of(error.value)] == [("", "type")]
 
 
-@pytest.mark.parametrize("field", ["name", "note", "line", "role", "count", "flag", "unknown"])
-@pytest.mark.parametrize("value", [CANARY * 20, f"{CANARY}\x00", {CANARY: CANARY}, [CANARY]])
+@each("field", ["name", "note", "line", "role", "count", "flag", "unknown"])
+@each("value", [CANARY * 20, f"{CANARY}\x00", {CANARY: CANARY}, [CANARY]])
 def test_no_message_repeats_what_was_sent(field, value):
     with pytest.raises(ValidationError) as error:
         Sample().load({field: value})
@@ -191,9 +192,9 @@ class TestWriting:
         def _wrap(self, data, **_kwargs):
             return {"wrapped": data}
 
-    @pytest.mark.parametrize("schema", [Plain, Special, Hooked])
-    @pytest.mark.parametrize("kind", [dict, lambda it: SimpleNamespace(**it)], ids=["mapping", "object"])
-    @pytest.mark.parametrize(
+    @each("schema", [Plain, Special, Hooked])
+    @each("kind", [dict, lambda it: SimpleNamespace(**it)], ids=["mapping", "object"])
+    @each(
         "written",
         [
             {"id": "a", "number": 3, "seen_at": datetime(2026, 1, 2, tzinfo=UTC), "secret": "never", "inner": {"name": "n"}},

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from secureapi.core.database import Moment
 from secureapi.core.statements import Statement
+from support.each import each
 
 POSTGRESQL, SQLITE = postgresql.psycopg2.dialect(), sqlite.dialect()
 things = Table(
@@ -137,7 +138,7 @@ def test_values_are_given_as_the_driver_takes_them():
     assert set(given) == {"thing_id", "now", "raw"}, "what the caller has given is left alone"
 
 
-@pytest.mark.parametrize("dialect", [POSTGRESQL, SQLITE])
+@each("dialect", [POSTGRESQL, SQLITE])
 def test_a_moment_without_a_zone_is_refused(dialect):
     statement = Statement(select(things.c.id).where(things.c.seen_at < bindparam("now")))
 

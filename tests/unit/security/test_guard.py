@@ -17,6 +17,7 @@ from secureapi.security.guard import (
     access_of,
     admission_of,
     counted_by_device,
+    lets_keys_in,
     people_only,
     public,
     recently_authenticated,
@@ -328,21 +329,21 @@ def test_a_declaration_is_found_under_other_decorators():
     assert access_of(None) is None
 
 
-def test_the_outermost_declaration_decides_and_the_view_inside_keeps_its_own():
+def test_what_is_declared_on_a_wrapper_is_not_declared_on_the_view_inside():
     from functools import wraps
 
     def inner():
         pass
 
-    signed_in(inner)
+    requires(Permission.SELF_READ)(inner)
 
     @wraps(inner)
     def outer():
         pass
 
-    public(outer)
-    assert access_of(outer).is_public
-    assert not access_of(inner).is_public
+    people_only(outer)
+    assert not lets_keys_in(outer)
+    assert lets_keys_in(inner)
 
 
 def test_access_reads_as_a_sentence():

@@ -8,6 +8,7 @@ import pytest
 
 from secureapi.security.errors import HashingBusy
 from secureapi.security.passwords.gate import HashGate
+from support.each import each
 from support.processes import until
 from support.races import together
 
@@ -122,7 +123,7 @@ def test_strangers_never_fill_every_place_and_known_ones_may():
     assert outcomes == [[""]] * 7
 
 
-@pytest.mark.parametrize(("workers", "most_waiting", "strangers"), [(1, 0, 1), (1, 1, 1), (1, 2, 2), (1, 13, 11), (2, 12, 11), (8, 2, 8)])
+@each(("workers", "most_waiting", "strangers"), [(1, 0, 1), (1, 1, 1), (1, 2, 2), (1, 13, 11), (2, 12, 11), (8, 2, 8)])
 def test_a_quarter_of_the_places_is_kept_for_known_ones_and_strangers_always_have_one(workers, most_waiting, strangers):
     assert gate(workers, most_waiting)._most_strangers == strangers
 

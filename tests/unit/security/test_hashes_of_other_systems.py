@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from secureapi.security.passwords.imported import firebase_string, pbkdf2_string, read_imported
 from secureapi.security.passwords.schemes import BcryptString
+from support.each import each
 
 PASSWORD = b"l\xc3\xa8tmein, Summer 2026!"
 
@@ -46,7 +47,7 @@ def test_the_signer_key_is_not_in_what_is_stored():
     assert read_imported(stored).fits(PASSWORD)
 
 
-@pytest.mark.parametrize("name", ["sha1", "sha256", "sha512"])
+@each("name", ["sha1", "sha256", "sha512"])
 def test_the_first_block_of_keycloaks_pbkdf2_is_enough(name):
     digest = hashlib.pbkdf2_hmac(name, PASSWORD, b"\x00\xff salt salt!", 3, 64)
 
@@ -69,7 +70,7 @@ def test_all_of_a_long_password_counts_in_djangos_bcrypt_over_sha256():
     assert not found.fits(b"a" * 79)
 
 
-@pytest.mark.parametrize(
+@each(
     "stored",
     [
         "bcrypt_sha256$",

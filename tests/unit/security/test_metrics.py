@@ -7,6 +7,7 @@ import pytest
 from secureapi.core.errors import Unavailable
 from secureapi.core.outbox import Backlog
 from secureapi.security.metrics import FOLDER, KeptIn, Metrics
+from support.each import each
 
 TOKEN = secrets.token_urlsafe(32)
 
@@ -30,12 +31,12 @@ def test_without_a_token_nothing_is_counted_and_nobody_is_let_in(make_settings):
     assert not any(map(metrics.is_opened_by, ("", "Bearer", "Bearer ", "Bearer x")))
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+@each("scheme", ["Bearer", "bearer"])
 def test_the_token_opens(metrics, scheme):
     assert metrics.is_opened_by(f"{scheme} {TOKEN}")
 
 
-@pytest.mark.parametrize("header", ["", "{}", "Bearer", "Bearer ", "Bearer {}x", "Bearer x{}", "Bearer  {}", "Basic {}", "Bearer \u00e9"])
+@each("header", ["", "{}", "Bearer", "Bearer ", "Bearer {}x", "Bearer x{}", "Bearer  {}", "Basic {}", "Bearer \u00e9"])
 def test_nothing_else_does(metrics, header):
     assert not metrics.is_opened_by(header.format(TOKEN))
     assert not metrics.is_opened_by(f"Bearer {TOKEN[:-1]}")
@@ -109,7 +110,7 @@ def test_figures_that_cannot_be_read_are_unavailable_and_go_on_being_counted(met
     assert figures(metrics)['secureapi_limit_refusals_total{limit="login"}'] == 2
 
 
-@pytest.mark.parametrize("why", ["no room", "no folder"])
+@each("why", ["no room", "no folder"])
 def test_where_there_is_no_memory_for_them_a_process_begins_without(metrics, monkeypatch, tmp_path, why):
     def full(*_args):
         raise OSError(errno.ENOSPC, "No space left on device")

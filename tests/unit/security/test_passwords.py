@@ -12,6 +12,7 @@ from secureapi.core.secret_values import SecretBox
 from secureapi.security.errors import HashingBusy, WeakPassword
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy
 from secureapi.security.passwords.schemes import nobody
+from support.each import each
 
 BOX = SecretBox("the secret of this installation, long enough")
 PEPPER = "a pepper of more than thirty-two characters"
@@ -45,16 +46,14 @@ class TestHashing:
         assert (scheme, kind, cost, len(digest)) == ("hmac-sha256", "2b", "04", 53)
         assert len(pepper_id) == 8
 
-    @pytest.mark.parametrize("length", [72, 73, 128, 1000])
+    @each("length", [72, 73, 128, 1000])
     def test_every_character_counts_beyond_the_72_bytes_of_bcrypt(self, hasher, length):
         stored = hasher.hash("x" * length)
         assert hasher.verify("x" * length, stored)
         assert not hasher.verify("x" * (length - 1) + "y", stored)
         assert not hasher.verify("x" * (length + 1), stored)
 
-    @pytest.mark.parametrize(
-        ("one", "other"), [("ab\x00cd", "ab\x00XX"), ("ab\x00cd", "ab"), ("ab", "ab\x00"), ("ab ", "ab"), ("\x00", "")]
-    )
+    @each(("one", "other"), [("ab\x00cd", "ab\x00XX"), ("ab\x00cd", "ab"), ("ab", "ab\x00"), ("ab ", "ab"), ("\x00", "")])
     def test_nul_and_spaces_end_nothing(self, hasher, one, other):
         assert not hasher.verify(other, hasher.hash(one))
 
@@ -120,7 +119,7 @@ class TestHashing:
         ] == [False] * 5
         assert looked == [b"$2b$04$"] * 5
 
-    @pytest.mark.parametrize(
+    @each(
         "damage",
         [
             lambda s: "",
@@ -221,7 +220,7 @@ def failed(password, *personal, app_name="secureapi"):
 
 
 class TestPolicy:
-    @pytest.mark.parametrize(
+    @each(
         "password",
         [
             "Tr0ub4dor&3x",
@@ -235,7 +234,7 @@ class TestPolicy:
     def test_a_good_password_is_accepted(self, password):
         assert failed(password) == []
 
-    @pytest.mark.parametrize(
+    @each(
         ("password", "codes"),
         [
             ("", ["too_short", "no_upper", "no_lower", "no_digit", "no_special"]),
@@ -259,7 +258,7 @@ class TestPolicy:
         for signs in ("abcdefghijklmnop", "0918273645", " \u00e4\u00f6\u00fc\u00dfxyz", "\u3042\u3044\u3046\u3048\u304a\u304b\u304d"):
             assert failed("".join(random.Random(7).choices(signs, k=64))) == []
 
-    @pytest.mark.parametrize(
+    @each(
         "password",
         [
             "Password1!",
@@ -276,7 +275,7 @@ class TestPolicy:
     def test_what_a_guesser_tries_first_is_refused(self, password):
         assert "common" in failed(password)
 
-    @pytest.mark.parametrize(
+    @each(
         "password",
         ["1234567890123456", "12345678901234567890", "passwordpassword", "password12345678", "Password12345!", "qwertyuiopasdfgh"],
     )
@@ -284,7 +283,7 @@ class TestPolicy:
         """Rows of keys, and a common word twice or with a tail of digits: the first rules of every cracking tool."""
         assert failed(password) != []
 
-    @pytest.mark.parametrize(
+    @each(
         ("password", "personal"),
         [
             ("Alice.W7", ("alice.w",)),
@@ -298,9 +297,7 @@ class TestPolicy:
     def test_a_password_made_of_who_one_is_is_refused(self, password, personal):
         assert "personal" in failed(password, *personal)
 
-    @pytest.mark.parametrize(
-        ("password", "personal"), [("My alice sings 7 songs!", ("alice",)), ("bob-Kx7!mQz", ("bob",)), ("xK7!mQ2#v", ("",))]
-    )
+    @each(("password", "personal"), [("My alice sings 7 songs!", ("alice",)), ("bob-Kx7!mQz", ("bob",)), ("xK7!mQ2#v", ("",))])
     def test_a_name_in_a_longer_password_is_no_fault(self, password, personal):
         assert failed(password, *personal) == []
 

@@ -11,6 +11,7 @@ from secureapi.core.secret_values import SecretBox
 from secureapi.security.errors import HashingBusy
 from secureapi.security.passwords import PasswordHasher
 from secureapi.security.passwords.peppers import Peppers
+from support.each import each
 
 BOX = SecretBox("the secret of this installation, long enough")
 PEPPER = "a pepper of more than thirty-two characters"
@@ -74,7 +75,7 @@ class TestHashing:
             Argon2Library().verify(bare, "Summer2026!")
         assert not hasher.verify("Summer2026!", bare)
 
-    @pytest.mark.parametrize("length", [72, 100, 128])
+    @each("length", [72, 100, 128])
     def test_every_character_counts(self, hasher, length):
         stored = hasher.hash("x" * length)
         assert hasher.verify("x" * length, stored)
@@ -83,7 +84,7 @@ class TestHashing:
     def test_composed_and_decomposed_letters_are_one_password(self, hasher):
         assert hasher.verify("cafe\u0301", hasher.hash("caf\u00e9"))
 
-    @pytest.mark.parametrize(("one", "other"), [("ab\x00cd", "ab\x00XX"), ("ab\x00cd", "ab"), ("\x00", "")])
+    @each(("one", "other"), [("ab\x00cd", "ab\x00XX"), ("ab\x00cd", "ab"), ("\x00", "")])
     def test_nul_ends_nothing(self, hasher, one, other):
         assert not hasher.verify(other, hasher.hash(one))
 
@@ -100,7 +101,7 @@ class TestHashing:
 
 
 class TestMoving:
-    @pytest.mark.parametrize(
+    @each(
         ("before", "after"),
         [
             ({}, SMALL),
@@ -134,7 +135,7 @@ class TestMoving:
         monkeypatch.setattr(new, "hash", busy)
         assert new.rehashed("x", stored) is None
 
-    @pytest.mark.parametrize("kind", ["bcrypt", "argon2id"])
+    @each("kind", ["bcrypt", "argon2id"])
     def test_the_dearest_that_could_ever_be_set_is_still_read(self, hasher_with, kind):
         """Read, not computed: a row of cost 16 takes four seconds."""
         pepper_id = hasher_with().hash("x").split("$")[1]
@@ -142,9 +143,7 @@ class TestMoving:
         found, _ = hasher_with()._read(f"hmac-sha256${pepper_id}{rest}", "x")
         assert found is not None
 
-    @pytest.mark.parametrize(
-        "rest", ["$2a$04$", "$2y$04$", "$2b$17$", "$2b$03$", "$argon2i$v=19$m=128,t=2,p=1$", "$argon2id$m=128,t=2,p=1$"]
-    )
+    @each("rest", ["$2a$04$", "$2y$04$", "$2b$17$", "$2b$03$", "$argon2i$v=19$m=128,t=2,p=1$", "$argon2id$m=128,t=2,p=1$"])
     def test_what_was_never_made_here_is_not_read_under_our_name(self, hasher, rest):
         pepper_id = hasher.hash("x").split("$")[1]
         tail = "." * 53 if rest.startswith("$2") else "c29tZXNhbHQ$" + "A" * 43
@@ -161,7 +160,7 @@ class TestTime:
             assert hasher.verify("y", value) is False
         assert work == [("argon2", 128, 2, 1)] * 7
 
-    @pytest.mark.parametrize(("memory", "passes"), [(128, 1), (128, 2), (256, 3), (1000, 1), (512, 4), (200, 7)])
+    @each(("memory", "passes"), [(128, 1), (128, 2), (256, 3), (1000, 1), (512, 4), (200, 7)])
     def test_a_cheaper_hash_takes_the_work_of_the_present_one(self, hasher_with, work, memory, passes):
         stored = hasher_with(**SMALL | {"argon2_memory_kib": memory, "argon2_time_cost": passes}).hash("x")
         work.clear()
@@ -180,7 +179,7 @@ class TestTime:
         assert hasher_with(**SMALL).verify("x", stored)
         assert work == [("bcrypt", 4), ("argon2", 128, 2, 1)]
 
-    @pytest.mark.parametrize("name", ["bcrypt", "argon2id"])
+    @each("name", ["bcrypt", "argon2id"])
     def test_while_people_move_everybody_takes_the_work_of_both(self, hasher_with, work, name):
         """bcrypt takes ten times the time of Argon2id: without this, who has not signed in since is known by waiting for his refusal."""
         former = "bcrypt" if name == "argon2id" else "argon2id"

@@ -7,6 +7,7 @@ from secureapi.security.passwords import PasswordHasher
 from secureapi.security.passwords.peppers import Peppers
 from secureapi.settings import SettingsRefused, load_settings
 from secureapi.settings.rules import faults_of
+from support.each import each
 
 BOX = SecretBox("the secret of this installation, long enough")
 FIRST, SECOND, THIRD = (f"Zk3vJx8Qm1LrT5yWb7NcP0sHgD2fKuEaV9oXi{name}" for name in ("first", "second", "third"))
@@ -91,7 +92,7 @@ class TestSettings:
         )
         assert loaded.password_peppers_old == (SECOND, FIRST)
 
-    @pytest.mark.parametrize("bad", ["short", FIRST[:31], "a" * 40, "change-me-please-1234567890-abcdefghij"])
+    @each("bad", ["short", FIRST[:31], "a" * 40, "change-me-please-1234567890-abcdefghij"])
     def test_each_must_be_a_secret_like_any_other(self, names_of_faults, bad):
         assert names_of_faults(password_pepper=SECOND, password_peppers_old=(FIRST, bad)) == ["PASSWORD_PEPPERS_OLD"]
 
@@ -101,7 +102,7 @@ class TestSettings:
         assert sorted(fault.partition(":")[0] for fault in refused.value.faults) == ["PASSWORD_PEPPERS_OLD"] * 2
         assert "canary" not in str(refused.value)
 
-    @pytest.mark.parametrize(
+    @each(
         "overrides",
         [
             {"password_pepper": FIRST, "password_peppers_old": (FIRST,)},
@@ -118,7 +119,7 @@ class TestSettings:
     def test_a_list_that_can_is_not(self, names_of_faults):
         assert names_of_faults(password_pepper=THIRD, password_peppers_old=(SECOND, FIRST)) == []
 
-    @pytest.mark.parametrize("pair", OWASP_PAIRS)
+    @each("pair", OWASP_PAIRS)
     def test_outside_development_argon2id_costs_what_owasp_asks(self, names_of_faults, pair):
         memory, passes = pair
         usual = {"environment": "production", "bcrypt_rounds": 4, "password_hash": "argon2id"}

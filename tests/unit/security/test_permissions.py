@@ -3,6 +3,7 @@ from itertools import pairwise
 import pytest
 
 from secureapi.security.permissions import PERMISSIONS_OF, Permission, Role, Standing, built_in
+from support.each import each
 
 
 def test_the_table_is_the_one_of_the_documentation():
@@ -28,12 +29,12 @@ def test_each_rank_may_what_the_one_below_may():
     assert all(lower < higher for lower, higher in pairwise(ranks))
 
 
-@pytest.mark.parametrize("role", ["", "superuser", "Admin", "ADMIN", "admin ", " admin", "root", "user,admin", "*", "\uff41dmin"])
+@each("role", ["", "superuser", "Admin", "ADMIN", "admin ", " admin", "root", "user,admin", "*", "\uff41dmin"])
 def test_a_word_that_is_no_role_is_none(role):
     assert built_in(role) is None
 
 
-@pytest.mark.parametrize("role", Role)
+@each("role", Role)
 def test_a_role_is_found_by_its_name(role):
     assert built_in(str(role)).permissions == PERMISSIONS_OF[role]
 
@@ -52,7 +53,7 @@ def test_nobody_can_be_given_more_at_run_time():
 A, B = Permission.USERS_READ, Permission.SYSTEM_MANAGE
 
 
-@pytest.mark.parametrize(
+@each(
     ("mine", "theirs", "is_covered"),
     [
         ((50, {A}), (50, {A}), True),

@@ -2,6 +2,7 @@ import pytest
 
 from secureapi.settings import SettingsRefused, load_settings
 from secureapi.settings.mail import MailServer, mail_sender, mail_server, sender_parts
+from support.each import each
 from support.sample_settings import as_environment, make_settings
 
 
@@ -11,7 +12,7 @@ def refused(**overrides):
     return caught.value.faults
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "server"),
     [
         ("smtp://mail.example.com", MailServer("mail.example.com", 587, False, "", "")),
@@ -24,7 +25,7 @@ def test_a_mail_server_is_taken_apart(text, server):
     assert mail_server(text) == server
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "mail.example.com",
@@ -52,7 +53,7 @@ def test_what_is_no_mail_server_is_refused_without_repeating_it(text):
     assert "Hidden" not in fault
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "name", "address"),
     [
         ("no-reply@example.com", "", "no-reply@example.com"),
@@ -65,7 +66,7 @@ def test_a_sender_is_an_address_perhaps_with_a_name(text, name, address):
     assert sender_parts(mail_sender(text)) == (name, address)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "nobody",
@@ -88,7 +89,7 @@ def test_a_mail_server_needs_a_sender():
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "is_refused"),
     [
         ("smtp://u:p@mail.example.com", True),

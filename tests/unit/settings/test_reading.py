@@ -7,6 +7,7 @@ import pytest
 
 from secureapi.settings import Settings, SettingsRefused, load_settings
 from secureapi.settings.values import Rate
+from support.each import each
 
 SECRET = "Zk3vJx8Qm1LrT5yWb7NcP0sHgD2fKuEaV9oXiRtY4zBn6MqC"
 OTHER_SECRET = "q8WnR2tYxC5vB7mK1jH4gF9dS3aP6oIuZ0eLrTyUiNwXcVbM"
@@ -36,7 +37,7 @@ def test_two_settings_are_enough():
     assert settings.environment == "production"
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "text", "field", "value"),
     [
         ("APP_NAME", "Acme", "app_name", "Acme"),
@@ -91,7 +92,7 @@ def test_the_other_seeds_pair_of_names_sets_the_general_limit():
     assert load(RATE_LIMIT_MAX_REQUESTS="100", RATE_LIMIT_WINDOW_SECONDS="30", RATE_LIMIT_PER_MINUTE="7").api_rate_limit == Rate(100, 30)
 
 
-@pytest.mark.parametrize("name", [field.name.upper() for field in dataclasses.fields(Settings)])
+@each("name", [field.name.upper() for field in dataclasses.fields(Settings)])
 def test_every_setting_can_come_from_a_file_and_an_empty_one_is_not_set(name, tmp_path):
     usual = load()
     field = name.lower()
@@ -108,16 +109,14 @@ def test_every_setting_can_come_from_a_file_and_an_empty_one_is_not_set(name, tm
 _SAMPLES = {"JWT_SECRET_KEY": OTHER_SECRET, "PASSWORD_PEPPER": OTHER_SECRET, "REDIS_URL": "rediss://h", "PORT": "81", "APP_NAME": "Acme"}
 
 
-@pytest.mark.parametrize("content", [f"{SECRET}", f"{SECRET}\n", f"{SECRET}\r\n", f"\n {SECRET} \n", f"\ufeff{SECRET}\n"])
+@each("content", [f"{SECRET}", f"{SECRET}\n", f"{SECRET}\r\n", f"\n {SECRET} \n", f"\ufeff{SECRET}\n"])
 def test_a_secret_in_a_file_is_the_same_whatever_the_editor_left_around_it(tmp_path, content):
     held = tmp_path / "secret"
     held.write_bytes(content.encode())
     assert load_settings({"SECRET_KEY_FILE": str(held), "DATABASE_URL": "sqlite:///:memory:"}).secret_key == SECRET
 
 
-@pytest.mark.parametrize(
-    "make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_bytes(b"\xff\xfe\x00")], ids=["missing", "folder", "binary"]
-)
+@pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_bytes(b"\xff\xfe\x00")], ids=["missing", "folder", "binary"])
 def test_a_file_that_cannot_be_read_is_a_fault_that_names_neither_path_nor_content(tmp_path, make):
     make(tmp_path / CANARY)
     found = faults(SECRET_KEY=None, SECRET_KEY_FILE=str(tmp_path / CANARY))
@@ -129,7 +128,7 @@ def test_an_alias_can_come_from_a_file_too(tmp_path):
     assert load(JWT_ACCESS_TOKEN_EXPIRE_MINUTES_FILE=str(tmp_path / "minutes")).access_token_expire_minutes == 42
 
 
-@pytest.mark.parametrize(
+@each(
     ("one", "other"),
     [
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "JWT_ACCESS_TOKEN_EXPIRE_MINUTES"),
@@ -194,12 +193,12 @@ class TestDotenv:
         assert load().port == 8000
 
 
-@pytest.mark.parametrize("value", ["yes please", "2", "tru", "-", "None", "enabled"])
+@each("value", ["yes please", "2", "tru", "-", "None", "enabled"])
 def test_a_truth_value_is_true_or_false(value):
     assert faults(SECURE_COOKIES=value) == ["SECURE_COOKIES: must be true or false"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "value"),
     [("PORT", "0"), ("PORT", "65536"), ("BCRYPT_ROUNDS", "3"), ("BCRYPT_ROUNDS", "17"), ("MAX_BODY_BYTES", "1"), ("WEB_THREADS", "-1")],
 )
@@ -208,7 +207,7 @@ def test_a_number_out_of_range_is_a_fault(name, value):
     assert fault.startswith(f"{name}: must be at ")
 
 
-@pytest.mark.parametrize(
+@each(
     "value", ["x", "1.5", "1e3", "0x10", "nan", "inf", "--1", "9" * 5000, "8_000", "\u0668\u0660\u0660\u0660", "\uff18\uff10\uff10\uff10"]
 )
 def test_what_is_no_whole_number_is_a_fault(value):
@@ -216,7 +215,7 @@ def test_what_is_no_whole_number_is_a_fault(value):
     assert fault.startswith("PORT: must be ")
 
 
-@pytest.mark.parametrize("value", ["x", "nan", "inf", "-inf", "1e400", "NaN"])
+@each("value", ["x", "nan", "inf", "-inf", "1e400", "NaN"])
 def test_what_is_no_number_is_a_fault(value):
     (fault,) = faults(DATABASE_TIMEOUT_SECONDS=value)
     assert fault.startswith("DATABASE_TIMEOUT_SECONDS: must be ")
@@ -275,7 +274,7 @@ def test_the_exception_that_ends_the_start_carries_no_value():
     assert "canary" not in said.lower()
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         f"postgresql://u:p[{CANARY}]w@host/db",
@@ -303,7 +302,7 @@ def test_a_fault_of_reading_does_not_hide_those_of_the_rules():
     assert names(faults(PORT="x", DEBUG="true", SECRET_KEY="short")) == ["DEBUG", "PORT", "SECRET_KEY"]
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "JWT_SECRET_KEY", "PASSWORD_PEPPER"])
+@each("name", ["SECRET_KEY", "JWT_SECRET_KEY", "PASSWORD_PEPPER"])
 def test_a_secret_that_is_no_text_is_a_fault_and_no_crash_later(name):
     """Bytes that are no UTF-8 come out of the environment as lone surrogates, and nothing can encode them."""
     assert names(faults(**{name: f"{OTHER_SECRET}\udcff"})) == [name]

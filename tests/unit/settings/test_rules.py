@@ -2,6 +2,7 @@ import pytest
 
 from secureapi.core.database import engine_options
 from secureapi.settings.rules import faults_of
+from support.each import each
 
 SECRET = "Zk3vJx8Qm1LrT5yWb7NcP0sHgD2fKuEaV9oXiRtY4zBn6MqC"
 POSTGRESQL = "postgresql://u:p@db.example.com/secureapi"
@@ -21,8 +22,8 @@ def test_settings_for_tests_are_faultless(names_of_faults):
     assert names_of_faults() == []
 
 
-@pytest.mark.parametrize("field", ["secret_key", "jwt_secret_key", "password_pepper"])
-@pytest.mark.parametrize(
+@each("field", ["secret_key", "jwt_secret_key", "password_pepper"])
+@each(
     "value",
     [
         "short",
@@ -53,9 +54,7 @@ def test_only_the_main_secret_must_be_there(names_of_faults):
     assert names_of_faults(secret_key="") == ["SECRET_KEY"]
 
 
-@pytest.mark.parametrize(
-    "same", [("secret_key", "jwt_secret_key"), ("secret_key", "password_pepper"), ("jwt_secret_key", "password_pepper")]
-)
+@each("same", [("secret_key", "jwt_secret_key"), ("secret_key", "password_pepper"), ("jwt_secret_key", "password_pepper")])
 def test_one_secret_for_two_purposes_is_refused(names_of_faults, same):
     assert names_of_faults(**dict.fromkeys(same, SECRET)) == ["SECRET_KEY"]
 
@@ -65,7 +64,7 @@ def test_a_shared_algorithm_needs_its_secret(names_of_faults):
     assert names_of_faults(jwt_algorithm="HS256") == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("stores", "count"),
     [
         ({}, 2),
@@ -79,29 +78,29 @@ def test_several_workers_share_their_stores(names_of_faults, stores, count):
     assert names_of_faults(web_concurrency=1, **stores) == []
 
 
-@pytest.mark.parametrize("mode", ["disable", "allow", "prefer", "", "none", "REQUIRE "])
+@each("mode", ["disable", "allow", "prefer", "", "none", "REQUIRE "])
 def test_a_connection_that_may_be_read_on_the_way_is_refused(names_of_faults, mode):
     assert names_of_faults(database_url=f"{POSTGRESQL}?application_name=x&sslmode={mode}") == (["DATABASE_URL"] if mode else [])
     assert names_of_faults(database_url=f"{POSTGRESQL}?sslmode={mode}", database_require_tls=False) == []
 
 
-@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+@each("mode", ["require", "verify-ca", "verify-full"])
 def test_an_encrypted_connection_is_accepted(names_of_faults, mode):
     assert names_of_faults(database_url=f"{POSTGRESQL}?sslmode={mode}") == []
 
 
-@pytest.mark.parametrize("query", ["sslmode=require&sslmode=disable", "sslmode=verify-full&sslmode=prefer"])
+@each("query", ["sslmode=require&sslmode=disable", "sslmode=verify-full&sslmode=prefer"])
 def test_two_modes_are_not_one(names_of_faults, query):
     assert names_of_faults(database_url=f"{POSTGRESQL}?{query}") == ["DATABASE_URL"]
 
 
-@pytest.mark.parametrize("password", ["p#w", "p?w", "p%23w", "p&sslmode=require#w"])
+@each("password", ["p#w", "p?w", "p%23w", "p&sslmode=require#w"])
 def test_a_password_with_a_sign_in_it_hides_no_mode(names_of_faults, password):
     """SQLAlchemy and urllib disagree about where a password with # or ? ends: what we checked must be what is used."""
     assert names_of_faults(database_url=f"postgresql://u:{password}@h/db?sslmode=disable") == ["DATABASE_URL"]
 
 
-@pytest.mark.parametrize("password", ["pw", "p#w", "p?w", "p%23w", "p?sslmode=x#w"])
+@each("password", ["pw", "p#w", "p?w", "p%23w", "p?sslmode=x#w"])
 def test_a_password_with_a_sign_in_it_does_not_weaken_the_mode(make_settings, password):
     """A mode given beside the address overrides the one in it: verify-full would silently become require, which verifies nobody."""
     settings = make_settings(database_url=f"postgresql://u:{password}@h/db?sslmode=verify-full")
@@ -119,15 +118,13 @@ def test_redis_is_encrypted_unless_somebody_says_otherwise_aloud(names_of_faults
     assert names_of_faults(redis_url="rediss://h") == []
 
 
-@pytest.mark.parametrize("environment", ["development", "testing", "staging", "production"])
+@each("environment", ["development", "testing", "staging", "production"])
 def test_a_debugger_is_never_on(names_of_faults, environment):
     assert names_of_faults(debug=True, environment=environment, bcrypt_rounds=12) == ["DEBUG"]
 
 
-@pytest.mark.parametrize(
-    ("environment", "is_strict"), [("development", False), ("testing", False), ("staging", True), ("production", True)]
-)
-@pytest.mark.parametrize(
+@each(("environment", "is_strict"), [("development", False), ("testing", False), ("staging", True), ("production", True)])
+@each(
     ("overrides", "name"),
     [
         ({"secure_cookies": False}, "SECURE_COOKIES"),
@@ -151,7 +148,7 @@ def test_credentials_need_origins(names_of_faults):
     assert names_of_faults(cors_allow_credentials=True, cors_origins="https://a.example") == []
 
 
-@pytest.mark.parametrize("overrides", [{"cors_allow_headers": "*"}, {"cors_allow_methods": "GET,*"}])
+@each("overrides", [{"cors_allow_headers": "*"}, {"cors_allow_methods": "GET,*"}])
 def test_a_star_allows_nothing_by_name(names_of_faults, overrides):
     assert names_of_faults(**overrides) == ["CORS_ALLOW_HEADERS"]
 
@@ -163,12 +160,12 @@ def test_lifetimes_fit_into_each_other(names_of_faults):
     assert names_of_faults(**long, refresh_token_expire_days=1) == ["ACCESS_TOKEN_EXPIRE_MINUTES"]
 
 
-@pytest.mark.parametrize("contact", ["mailto:security@example.com", "https://example.com/security", "tel:+43-1-234"])
+@each("contact", ["mailto:security@example.com", "https://example.com/security", "tel:+43-1-234"])
 def test_a_contact_is_an_address(names_of_faults, contact):
     assert names_of_faults(security_contact=contact) == []
 
 
-@pytest.mark.parametrize(
+@each(
     "contact",
     ["security@example.com", "http://example.com", "javascript:alert(1)", "mailto:a@b\nPolicy: x", "https://a b", "mailto:", "https://"],
 )

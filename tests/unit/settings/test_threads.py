@@ -1,14 +1,14 @@
 """Whatever waits at the same time, somebody who only reads finds a thread."""
 
-import pytest
 
 from secureapi.core.secret_values import SecretBox
 from secureapi.security.passwords import PasswordHasher
 from secureapi.settings.rules import faults_of
 from secureapi.settings.threads import Threads
+from support.each import each
 
 
-@pytest.mark.parametrize("threads", range(1, 257))
+@each("threads", range(1, 257))
 def test_a_sixth_of_the_threads_is_left_to_readers(threads):
     shares = Threads.of(threads)
 
@@ -22,9 +22,9 @@ def test_the_default_is_shared_out_as_the_manual_says(make_settings):
     assert make_settings().threads == Threads(for_readers=8, held=12, delayed=6, hashing=22)
 
 
-@pytest.mark.parametrize("cores", [1, 2, 8, 64])
-@pytest.mark.parametrize("threads", [4, 5, 8, 32, 256])
-@pytest.mark.parametrize("asked", [(0, 0), (1, 0), (0, 1), (0, 13), (14, 0), (2, 12)])
+@each("cores", [1, 2, 8, 64])
+@each("threads", [4, 5, 8, 32, 256])
+@each("asked", [(0, 0), (1, 0), (0, 1), (0, 13), (14, 0), (2, 12)])
 def test_the_gate_takes_no_more_than_its_share(make_settings, monkeypatch, cores, threads, asked):
     workers, queue = asked
     monkeypatch.setattr("os.cpu_count", lambda: cores)
@@ -39,7 +39,7 @@ def test_the_gate_takes_no_more_than_its_share(make_settings, monkeypatch, cores
     assert gate._most == settings.threads.hashing or queue
 
 
-@pytest.mark.parametrize(
+@each(
     ("threads", "workers", "queue", "is_right"),
     [(32, 0, 13, True), (32, 0, 14, False), (32, 2, 12, True), (32, 2, 13, False), (32, 15, 0, False), (64, 0, 28, True), (4, 0, 1, False)],
 )

@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from secureapi.settings import values
 from secureapi.settings.values import Rate
+from support.each import each
 
 CANARY = "canary-7f3a"
 PARSERS = [values.rate, values.words, values.origins, values.hosts, values.networks, values.http_url, values.database_url, values.redis_url]
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "rate"),
     [
         ("5/minute", Rate(5, 60)),
@@ -33,7 +34,7 @@ def test_a_rate_that_is_written_is_read_again(requests, seconds):
     assert values.rate(str(Rate(requests, seconds))) == Rate(requests, seconds)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     ["", "5", "0/minute", "-1/minute", "5/0 seconds", "5/fortnight", "\u0665/minute", "5/minute; 6/hour", "5/minute\nx", "1e9/minute"],
 )
@@ -42,18 +43,18 @@ def test_what_is_no_rate_is_refused(text):
         values.rate(text)
 
 
-@pytest.mark.parametrize("text", ["a,b", " a , b ", "a,,b,", '["a","b"]', ' ["a", "b", ""] ', '[" a ","b"]'])
+@each("text", ["a,b", " a , b ", "a,,b,", '["a","b"]', ' ["a", "b", ""] ', '[" a ","b"]'])
 def test_a_list_is_json_or_has_commas(text):
     assert values.words(text) == ("a", "b")
 
 
-@pytest.mark.parametrize("text", ["[", '["a"', "[1]", '["a",2]', "[[]]", "[null]", "['a']", "[" * 100_000])
+@each("text", ["[", '["a"', "[1]", '["a",2]', "[[]]", "[null]", "['a']", "[" * 100_000])
 def test_a_list_that_is_neither_is_refused_with_a_remedy(text):
     with pytest.raises(ValueError, match="list"):
         values.words(text)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "found"),
     [
         ("https://app.example.com", ("https://app.example.com",)),
@@ -70,7 +71,7 @@ def test_origins_are_exact(text, found):
     assert values.origins(text) == found
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "*",
@@ -101,7 +102,7 @@ def test_an_origin_that_could_match_a_stranger_is_refused(text):
         values.origins(text)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "found"),
     [
         ("api.example.com", ("api.example.com",)),
@@ -116,13 +117,13 @@ def test_hosts_are_names_or_whole_domains(text, found):
     assert values.hosts(text) == found
 
 
-@pytest.mark.parametrize("text", ["*", ".", "..", "https://a", "a b", "a/b", "a@b", "a?b", "-a", "a,*", "*.*"])
+@each("text", ["*", ".", "..", "https://a", "a b", "a/b", "a@b", "a?b", "-a", "a,*", "*.*"])
 def test_a_host_that_could_be_anybodys_is_refused(text):
     with pytest.raises(ValueError, match="host names"):
         values.hosts(text)
 
 
-@pytest.mark.parametrize("text", [",", "[]", '[""]', " , ,"])
+@each("text", [",", "[]", '[""]', " , ,"])
 def test_a_list_of_hosts_without_a_host_is_refused(text):
     """Werkzeug takes an empty list of trusted hosts for "any host": whoever empties the list opens the door."""
     with pytest.raises(ValueError, match="host names"):
@@ -137,20 +138,20 @@ def test_networks_are_addresses_or_cidr():
     )
 
 
-@pytest.mark.parametrize("text", ["*", "proxy.example.com", "10.0.0.0/33", "10.0.0", "::/129", "10.0.0.1-10.0.0.9"])
+@each("text", ["*", "proxy.example.com", "10.0.0.0/33", "10.0.0", "::/129", "10.0.0.1-10.0.0.9"])
 def test_what_is_no_network_is_refused(text):
     with pytest.raises(ValueError, match="networks such as"):
         values.networks(text)
 
 
-@pytest.mark.parametrize("text", ["0.0.0.0/0", "::/0", "10.0.0.1,0.0.0.0/0", "1.2.3.4/0"])
+@each("text", ["0.0.0.0/0", "::/0", "10.0.0.1,0.0.0.0/0", "1.2.3.4/0"])
 def test_a_network_of_everybody_is_no_proxy(text):
     """Every hop would be trusted, and the left-most entry of X-Forwarded-For, which the client writes, would be the client."""
     with pytest.raises(ValueError, match="networks"):
         values.networks(text)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "url"),
     [
         ("https://auth.example.com", "https://auth.example.com"),
@@ -164,7 +165,7 @@ def test_a_public_address_has_no_trailing_slash(text, url):
     assert values.http_url(text) == url
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "auth.example.com",
@@ -189,14 +190,12 @@ def test_what_is_no_address_for_clients_is_refused(text):
         values.http_url(text)
 
 
-@pytest.mark.parametrize(
-    "scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+psycopg", "postgresql+asyncpg", "postgresql+pg8000"]
-)
+@each("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+psycopg", "postgresql+asyncpg", "postgresql+pg8000"])
 def test_every_spelling_of_postgresql_means_psycopg2(scheme):
     assert values.database_url(f"{scheme}://u:p@h/db?x=1") == "postgresql+psycopg2://u:p@h/db?x=1"
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "url"),
     [
         ("sqlite:///var/x.db", "sqlite:///{here}/var/x.db"),
@@ -211,18 +210,18 @@ def test_sqlite_is_a_file_in_the_working_directory_or_none_at_all(text, url, tmp
     assert values.database_url(text) == url.format(here=tmp_path)
 
 
-@pytest.mark.parametrize("text", ["mysql://u:p@h/db", "sqlite", "postgresql:", "postgresqlx://h/db", "http://h", "/var/x.db"])
+@each("text", ["mysql://u:p@h/db", "sqlite", "postgresql:", "postgresqlx://h/db", "http://h", "/var/x.db"])
 def test_another_database_is_refused(text):
     with pytest.raises(ValueError, match="write it as"):
         values.database_url(text)
 
 
-@pytest.mark.parametrize("text", ["redis://localhost", "rediss://:p@h:6379/0"])
+@each("text", ["redis://localhost", "rediss://:p@h:6379/0"])
 def test_redis_is_redis(text):
     assert values.redis_url(text) == text
 
 
-@pytest.mark.parametrize("text", ["http://h", "localhost:6379", "unix:///tmp/x", "redis", "memcached://h", "redis+sentinel://h"])
+@each("text", ["http://h", "localhost:6379", "unix:///tmp/x", "redis", "memcached://h", "redis+sentinel://h"])
 def test_another_store_is_refused(text):
     with pytest.raises(ValueError, match="write it as"):
         values.redis_url(text)
@@ -253,8 +252,8 @@ _LEAKY = [
 ]
 
 
-@pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__name__)
-@pytest.mark.parametrize("text", _LEAKY)
+@each("parse", PARSERS, ids=lambda parse: parse.__name__)
+@each("text", _LEAKY)
 def test_no_refusal_repeats_what_was_given_to_it(parse, text):
     """The library that takes addresses apart puts what it stumbles over into its messages, passwords included."""
     assert "canary" not in refusal_of(parse, text)

@@ -10,6 +10,7 @@ from secureapi.users.importing.cells import plain_cell, safe_cell
 from secureapi.users.importing.formats.firebase import HashParameters
 from secureapi.users.importing.usernames import names_for
 from secureapi.users.rules import RESERVED_USERNAMES, USERNAME_PATTERN, is_reserved
+from support.each import each
 
 CONFIG = (
     "hash_config {\n  algorithm: SCRYPT,\n  base64_signer_key: c2lnbmVy,\n  base64_salt_separator: Bw==,\n  rounds: 8,\n  mem_cost: 14,\n}"
@@ -22,7 +23,7 @@ def refused(source, record):
     return [(fault.pointer, fault.code) for fault in refusal.value.faults]
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "record", "fault"),
     [
         ("ndjson", {"email": 7}, ("/email", "type")),
@@ -49,7 +50,7 @@ def test_a_value_of_another_kind_is_refused_by_its_place(source, record, fault):
     assert refused(source, record) == [fault]
 
 
-@pytest.mark.parametrize(
+@each(
     "credentials",
     [
         [{"type": "password"}],
@@ -93,7 +94,7 @@ def test_a_credential_of_keycloak_that_cannot_be_read_is_a_hash_that_nobody_know
     assert found.password_hash == "keycloak"
 
 
-@pytest.mark.parametrize("credentials", [None, [], "x", [{"type": "otp"}], [None], {"type": "password"}])
+@each("credentials", [None, [], "x", [{"type": "otp"}], [None], {"type": "password"}])
 def test_who_has_no_password_in_keycloak_has_no_hash(credentials):
     assert FORMATS["keycloak"].understand({"credentials": credentials}).password_hash is None
 
@@ -103,7 +104,7 @@ def test_an_address_in_the_place_of_the_username_is_no_username():
     assert FORMATS["ndjson"].understand({"email": "A@b.c", "username": "else@b.c"}).username == "else@b.c"
 
 
-@pytest.mark.parametrize(
+@each(
     "written",
     [
         CONFIG,
@@ -118,18 +119,14 @@ def test_the_parameters_of_firebase_are_read_as_they_are_shown(written):
     assert "signer" not in repr(found).replace("signer_key", "")
 
 
-@pytest.mark.parametrize(
-    "written", ["", "rounds: 8", CONFIG.replace("c2lnbmVy", "c2lnbm"), CONFIG.replace("8", ""), CONFIG.replace("14", "many")]
-)
+@each("written", ["", "rounds: 8", CONFIG.replace("c2lnbmVy", "c2lnbm"), CONFIG.replace("8", ""), CONFIG.replace("14", "many")])
 def test_what_is_no_set_of_parameters_is_refused_without_repeating_it(written):
     with pytest.raises(Malformed) as refusal:
         HashParameters.of(written)
     assert "c2ln" not in refusal.value.sentence
 
 
-@pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "\uff1dx", "'=x", "''x", "'", "'t Hooft", "", "plain", "a=b", "'-"]
-)
+@each("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "\uff1dx", "'=x", "''x", "'", "'t Hooft", "", "plain", "a=b", "'-"])
 def test_no_cell_begins_like_a_formula_and_each_can_be_read_back(text):
     cell = safe_cell(text)
 
@@ -137,9 +134,7 @@ def test_no_cell_begins_like_a_formula_and_each_can_be_read_back(text):
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
 
 
-@pytest.mark.parametrize(
-    "local", ["a", "ab", "first.last", "first+tag", "+tag", "---", "\u00fc\u00f6\u00e4", "x" * 64, "a!b#c", *sorted(RESERVED_USERNAMES)]
-)
+@each("local", ["a", "ab", "first.last", "first+tag", "+tag", "---", "\u00fc\u00f6\u00e4", "x" * 64, "a!b#c", *sorted(RESERVED_USERNAMES)])
 def test_a_username_that_is_made_is_one_that_could_be_chosen(local):
     import re
 

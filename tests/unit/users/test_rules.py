@@ -13,6 +13,7 @@ from secureapi.users.rules import (
     canonical_text,
     is_reserved,
 )
+from support.each import each
 
 # Alice's address as Mallory writes it, to get a second account or the first one's mail.
 _SAME_AS_ALICE = [
@@ -77,19 +78,19 @@ _REFUSED = [
 ]
 
 
-@pytest.mark.parametrize("address", _SAME_AS_ALICE, ids=ascii)
+@each("address", _SAME_AS_ALICE, ids=ascii)
 def test_mallory_cannot_register_alices_address_in_another_dress(address):
     assert canonical_email(address) == "alice@example.com"
 
 
-@pytest.mark.parametrize("address", _REFUSED, ids=lambda address: ascii(address)[:40])
+@each("address", _REFUSED, ids=lambda address: ascii(address)[:40])
 def test_what_is_no_address_is_refused_without_being_repeated(address):
     with pytest.raises(ValueError, match=r"^not an email address$") as refused:
         canonical_email(address)
     assert refused.value.__suppress_context__
 
 
-@pytest.mark.parametrize(
+@each(
     ("one", "other", "are_the_same"),
     [
         ("\u212aim@example.com", "kim@example.com", True),  # Kelvin sign
@@ -186,7 +187,7 @@ def test_a_username_is_the_same_in_any_case_and_fits_its_column(username):
     assert len(canonical_text(username)) <= 50
 
 
-@pytest.mark.parametrize(
+@each(
     ("typed", "looked_for"),
     [
         ("Alice", "alice"),
@@ -204,19 +205,19 @@ def test_what_was_typed_to_sign_in_is_looked_for_in_the_canonical_form(typed, lo
     assert canonical_login(typed) == looked_for
 
 
-@pytest.mark.parametrize(
+@each(
     "typed", [" User@b\u00fccher.example", "User@B\u00dcCHER.example ", "User\uff20b\u00fccher.example", "\u3000user@XN--bcher-kva.example"]
 )
 def test_an_address_of_another_script_is_found_however_it_was_typed(typed):
     assert canonical_login(typed) == "user@xn--bcher-kva.example"
 
 
-@pytest.mark.parametrize("username", ["admin", "Admin", "ADMIN", "\uff21dmin", "\u24d0dmin", "Root", "me", "NULL", "Security"])
+@each("username", ["admin", "Admin", "ADMIN", "\uff21dmin", "\u24d0dmin", "Root", "me", "NULL", "Security"])
 def test_nobody_takes_a_name_of_the_service(username):
     assert is_reserved(username)
 
 
-@pytest.mark.parametrize("username", ["alice", "admin1", "meadow", "administrate", ""])
+@each("username", ["alice", "admin1", "meadow", "administrate", ""])
 def test_other_names_are_free(username):
     assert not is_reserved(username)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Row, Select, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Dialect, Row, Select, String, bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from secureapi.auth.errors import NoSuchApiKey
@@ -60,10 +60,12 @@ _SHOWN: Select[Any] = select(
 ).join_from(table_of(ApiKey), table_of(ApiKeyValue), _newest)
 
 
-def counting(dialect: Dialect) -> Statement:
+def counting(dialect: Dialect, *, is_exact: bool) -> Statement:
     """Count one request of a key on one day, unless `most` were counted already: then there is no row.
 
-    One statement, so that of any number at once exactly `most` get one. Takes `key_id`, `day`, `now`, `address` and `most`.
+    One statement, so that of any number at once exactly `most` get one. Takes `key_id`, `day`, `now`, `address` and `most`. Where it need
+    not be exact PostgreSQL does not wait for its disk, before which all requests of a key would queue: a crash of the server may forget
+    what was counted in the last second.
     """
     now = bindparam("now", type_=_D.last_used_at.type)
     address = bindparam("address", type_=_D.last_address.type)
@@ -79,7 +81,11 @@ def counting(dialect: Dialect) -> Statement:
         set_={"requests": _D.requests + 1, "last_used_at": fresh.excluded.last_used_at, "last_address": fresh.excluded.last_address},
         where=_D.requests < bindparam("most", type_=_D.requests.type),
     )
-    return Statement(counted.returning(_D.requests))
+    if is_exact or dialect.name != "postgresql":
+        return Statement(counted.returning(_D.requests))
+    # For this transaction, which is this statement, and no longer.
+    hurry = func.set_config("synchronous_commit", "off", True, type_=String).label("hurry")
+    return Statement(counted.returning(_D.requests, hurry))
 
 
 def list_shown(connection: Connection, user_id: str, *, expired_after: datetime) -> Sequence[Row[Any]]:

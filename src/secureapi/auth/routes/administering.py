@@ -190,7 +190,7 @@ def remove_role(name: str) -> Any:
 
 
 @administration.get("/authz/explain")
-@requires(Permission.ADMIN_READ)
+@requires(Permission.USERS_READ, Permission.ADMIN_READ)
 @asks(ExplanationQuery)
 @returns(ExplanationResponse)
 def explain(wanted: dict[str, Any]) -> Any:

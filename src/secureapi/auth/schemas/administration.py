@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validates_schema
 
-from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text, WholeNumber
+from secureapi.core.schemas import LINE, Message, MomentField, OneOf, Password, StrictSchema, Text, WholeNumber, each_once
 from secureapi.security.permissions import Permission
 from secureapi.users.rules import ROLE_PATTERN
 from secureapi.users.schemas import ProfileChange, UserAsSeenResponse, email_field, role_name, username_field
@@ -69,7 +69,7 @@ class RoleCreation(StrictSchema):
 
     name = Text(least=2, most=32, pattern=ROLE_PATTERN, says=_ROLE_SAYS, required=True)
     description = Text(most=200, pattern=LINE, load_default="")
-    permissions = fields.List(OneOf(_PERMISSIONS), required=True, metadata={"maxItems": len(_PERMISSIONS)})
+    permissions = fields.List(OneOf(_PERMISSIONS), required=True, validate=each_once, metadata={"uniqueItems": True})
     rank = WholeNumber(
         least=0, most=99, metadata={"description": "Whoever has it acts on accounts of this rank and below. As `user` (20) unless given."}
     )
@@ -81,7 +81,7 @@ class RoleChange(StrictSchema):
     also: ClassVar[dict[str, Any]] = {"minProperties": 1}
 
     description = Text(most=200, pattern=LINE)
-    permissions = fields.List(OneOf(_PERMISSIONS), metadata={"maxItems": len(_PERMISSIONS)})
+    permissions = fields.List(OneOf(_PERMISSIONS), validate=each_once, metadata={"uniqueItems": True})
     rank = WholeNumber(least=0, most=99)
 
     @validates_schema

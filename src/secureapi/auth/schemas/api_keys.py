@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from secureapi.core.schemas import LINE, Message, MomentField, OneOf, StrictSchema, Text, WholeNumber
+from secureapi.core.schemas import LINE, Message, MomentField, OneOf, StrictSchema, Text, WholeNumber, each_once
 from secureapi.security.permissions import Permission
 
 _MOST_NETWORKS = 20
@@ -41,11 +41,6 @@ def _at_least_one(scopes: list[str]) -> None:
         raise ValidationError(Message("too_short", "Name at least one."))
 
 
-def _each_once(values: list[str]) -> None:
-    if len(set(values)) != len(values):
-        raise ValidationError(Message("repeated", "Name each only once."))
-
-
 def _not_too_many(values: list[str]) -> None:
     if len(values) > _MOST_NETWORKS:
         raise ValidationError(Message("too_long", f"At most {_MOST_NETWORKS} are accepted."))
@@ -59,7 +54,7 @@ class ApiKeyRequest(StrictSchema):
         OneOf(permission.value for permission in Permission),
         required=True,
         error_messages=_LIST_MESSAGES,
-        validate=[_at_least_one, _each_once],
+        validate=[_at_least_one, each_once],
         metadata={
             "description": "Permissions, which the owner must have. When he loses one, so does the key.",
             "minItems": 1,
@@ -70,7 +65,7 @@ class ApiKeyRequest(StrictSchema):
     allowed_networks = fields.List(
         Network(),
         error_messages=_LIST_MESSAGES,
-        validate=[_each_once, _not_too_many],
+        validate=[each_once, _not_too_many],
         metadata={
             "description": "Addresses and networks (CIDR) from where it may be used. Empty: from everywhere.",
             "maxItems": _MOST_NETWORKS,
@@ -100,7 +95,7 @@ class RotateRequest(StrictSchema):
 class UsageQuery(StrictSchema):
     """Which days."""
 
-    days = WholeNumber(least=1, most=366, load_default=30, metadata={"description": "So many, today included."})
+    days = WholeNumber(least=1, most=366, is_asked=True, load_default=30, metadata={"description": "So many, today included."})
 
 
 class ApiKeyResponse(StrictSchema):

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
-from secureapi.core.errors import Conflict, Denied, Fault, Invalid, Refusal, Rejected, Unauthenticated
+from secureapi.core.errors import Conflict, Denied, Fault, Invalid, NotFound, Refusal, Rejected, Unauthenticated
 from secureapi.core.requests import Client
 from secureapi.security.errors import InsufficientPermission
 from secureapi.security.identity import Identity
@@ -28,6 +28,7 @@ from secureapi.users.custom_roles import CustomRoles, standing_of
 from secureapi.users.errors import AdministratorsOnly, GrantRefused, HigherRank, LastAdministrator, NoSuchUser
 from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
+from secureapi.users.service.profiles import IsGoing
 
 _NOBODY = Standing("", 0, frozenset())
 """What an account with a role that does not exist amounts to."""
@@ -43,7 +44,7 @@ class Case:
     """None for the command line of the server, which may do whatever there is."""
     is_own: bool
     administrators: frozenset[str]
-    """The active ones, locked; only where the act may take one away. Who was invited and never came is none of them."""
+    """Those who can sign in, locked; only where the act may take one away."""
     now: datetime
     """When it was opened."""
 
@@ -59,7 +60,8 @@ class Case:
 
     def refuse_last_administrator(self) -> None:
         """Raise `LastAdministrator` when nobody would be left who could undo this."""
-        if self.administrators == {self.user.id}:
+        is_one = self.user.role == Role.ADMIN and self.user.is_active_at(self.now)
+        if is_one and not self.administrators - {self.user.id}:
             raise LastAdministrator
 
     def granted(self, role: str) -> str:
@@ -70,8 +72,9 @@ class Case:
 class Authority:
     """Opens cases, and remembers refusals."""
 
-    def __init__(self, *, database: Database, clock: Clock, trail: Trail, step_up: StepUp) -> None:
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail, step_up: StepUp, is_going: IsGoing) -> None:
         self._database = database
+        self._is_going = is_going
         self._clock = clock
         self._trail = trail
         self._step_up = step_up
@@ -98,7 +101,7 @@ class Authority:
             ids = {user_id, caller.user_id} if caller else {user_id}
             people = UserRepository(session).lock_people(ids, known_as=known_as, with_administrators=takes_away)
             now = self._clock.now()
-            actor = _present_standing(session, caller, people, now, needs) if caller else None
+            actor = self._present_standing(session, caller, people, now, needs) if caller else None
             if user_id not in people:
                 raise NoSuchUser
             user, is_own = people[user_id], caller is not None and caller.user_id == user_id
@@ -114,7 +117,7 @@ class Authority:
         """A transaction about no account that there is. What the caller amounts to comes with it. Raises as `over` does."""
         with self.remembering(act, caller=caller, client=client), self._database.transaction(client) as session:
             people = UserRepository(session).lock_people({caller.user_id}) if caller else {}
-            yield session, _present_standing(session, caller, people, self._clock.now(), needs) if caller else None
+            yield session, self._present_standing(session, caller, people, self._clock.now(), needs) if caller else None
 
     def require_recent(self, caller: Identity | None) -> None:
         """Raise `StepUpRequired` for whoever proved too long ago who he is, and `KeyNotAllowed` for a program.
@@ -124,12 +127,31 @@ class Authority:
         if caller:
             self._step_up.require(caller)
 
+    def _present_standing(
+        self, session: Session, caller: Identity, people: dict[str, User], now: datetime, needs: Collection[Permission]
+    ) -> Standing:
+        """What the caller amounts to now, and no more than what he came in with: an API key may do less than its owner.
+
+        A role that was defined is held until the transaction ends: what is taken from it while something else is waited for, or from whom
+        it is taken, is taken before or afterwards.
+        """
+        present = people.get(caller.user_id)
+        is_he = present is not None and present.is_active_at(now) and present.role == caller.role
+        if not is_he or not self._is_going(session, caller):
+            # Thrown out, given another role or bereft of his session or key while this request waited.
+            raise Unauthenticated
+        standing = CustomRoles(session).hold(caller.role) or _NOBODY
+        standing = replace(standing, permissions=standing.permissions & caller.permissions)
+        if not standing.permissions.issuperset(needs):
+            raise InsufficientPermission
+        return standing
+
     @contextmanager
     def remembering(self, act: str, *, caller: Identity | None, client: Client, subject_id: str | None = None) -> Iterator[None]:
         """Leave an event when what is inside refuses, after its transaction is over."""
         try:
             yield
-        except (Denied, Conflict, Rejected, Unauthenticated) as refusal:
+        except (Denied, Conflict, NotFound, Rejected, Unauthenticated) as refusal:
             with self._database.transaction(client) as session:
                 self._trail.record(
                     session,
@@ -155,23 +177,5 @@ def granted(session: Session, actor: Standing | None, role: str) -> Standing:
 
 def _administers(user: User, now: datetime) -> bool:
     """Whether there is somebody who can undo things."""
-    return user.role == Role.ADMIN and user.is_active_at(now) and user.invited_at is None
-
-
-def _present_standing(
-    session: Session, caller: Identity, people: dict[str, User], now: datetime, needs: Collection[Permission]
-) -> Standing:
-    """What the caller amounts to now, and no more than what he came in with: an API key may do less than its owner.
-
-    A role that was defined is held until the transaction ends: what is taken from it while something else is waited for, or from whom
-    it is taken, is taken before or afterwards.
-    """
-    present = people.get(caller.user_id)
-    if present is None or not present.is_active_at(now) or present.role != caller.role:
-        # Thrown out or given another role while this request waited.
-        raise Unauthenticated
-    standing = CustomRoles(session).hold(present.role) or _NOBODY
-    standing = replace(standing, permissions=standing.permissions & caller.permissions)
-    if not standing.permissions.issuperset(needs):
-        raise InsufficientPermission
-    return standing
+    can_enter = user.is_active_at(now) and user.invited_at is None and user.password_refused_since is None
+    return can_enter and user.role == Role.ADMIN

@@ -14,7 +14,8 @@ from secureapi.core.requests import Client
 from secureapi.security.trail import Trail
 from secureapi.users import events
 from secureapi.users.errors import NoSuchUser
-from secureapi.users.repository import UserRepository, find_person, list_people
+from secureapi.users.lists import list_people
+from secureapi.users.repository import UserRepository, find_person
 from secureapi.users.rules import canonical_login
 
 

@@ -13,6 +13,7 @@ from secureapi.security.permissions import Permission, built_in
 from secureapi.security.trail import Trail
 from secureapi.users import events
 from secureapi.users.custom_roles import standing_of
+from secureapi.users.service.authority import Authority
 from secureapi.users.service.directory import find_account
 
 
@@ -34,19 +35,23 @@ class Explanation:
 class Explanations:
     """Answers the question. The same table decides that stands before every endpoint."""
 
-    def __init__(self, *, database: Database, clock: Clock, trail: Trail) -> None:
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail, authority: Authority) -> None:
         self._database = database
         self._clock = clock
         self._trail = trail
+        self._authority = authority
 
     def explain(self, *, who: str, permission: str, caller: Identity | None, client: Client) -> Explanation:
         """Whether the account with this id, username or address may do this now. Leaves an event. Raises `NoSuchUser`."""
-        asked = Permission(permission)
+        with self._authority.remembering("explain", caller=caller, client=client):
+            return self._explained(who, Permission(permission), caller, client)
+
+    def _explained(self, who: str, asked: Permission, caller: Identity | None, client: Client) -> Explanation:
         with self._database.transaction(client) as session:
             person = find_account(session, who, now=self._clock.now())
             standing = standing_of(session.connection(), person.role)
             self._trail.record(session, events.RECORD_READ, client=client, actor=caller, subject_id=person.id, permission=asked.value)
-        if person.status != "active":
+        if not person.is_active:
             return _no(person, asked, f"account_{person.status}", f"The account is {person.status}, so that nobody is let in with it.")
         if standing is None:
             return _no(person, asked, "unknown_role", "There is no such role as this account has, so that it may do nothing.")

@@ -125,7 +125,8 @@ class Imports:
         self._database = database
         self._clock = clock
         self._trail = trail
-        self._secrets = secret_box
+        self._row_tag = secret_box.tagger("import-row")
+        self._id_tag = secret_box.tagger("import-id")
         self._hasher = hasher
         self._policy = policy
 
@@ -157,7 +158,7 @@ class Imports:
 
     def _digest(self, record: Record) -> str:
         """Keyed, since rows may hold passwords, and reports are left lying about."""
-        return self._secrets.tag("import-row", record.content)[:8].hex()
+        return self._row_tag(record.content)[:8].hex()
 
     def _prepare(self, rows: Iterator[_Row], size: int, order: ImportOrder) -> "_Prepared | None":
         """The next rows, looked at; None at the end of the file. Without the database."""
@@ -199,7 +200,7 @@ class Imports:
 
     def _id_of(self, order: ImportOrder, row: _Row) -> str:
         """A UUID version 7 with the moment of the import, the number of the row, and 42 bits of a keyed hash of all that makes it."""
-        tag = self._secrets.tag("import-id", f"{order.id}/{row.record.number}/{row.digest}".encode())
+        tag = self._id_tag(f"{order.id}/{row.record.number}/{row.digest}".encode())
         tail = (row.record.number & 0xFFFF_FFFF) << 42 | int.from_bytes(tag[:6], "big") >> 6
         milliseconds = int(order.id.replace("-", "")[:12], 16)
         return str(UUID(int=milliseconds << 80 | 0x7 << 76 | (tail >> 62) << 64 | 0b10 << 62 | tail & (1 << 62) - 1))
@@ -244,18 +245,16 @@ class Imports:
                 "email_canonical": one.account.email_canonical,
                 "email_verified_at": one.account.email_verified_at,
                 "password_hash": one.password_hash,
-                "password_changed_at": now,
                 "full_name": one.account.full_name,
                 "bio": one.account.bio,
                 "website": one.account.website,
                 "role": one.account.role,
                 "status": one.account.status,
                 "created_at": one.account.created_at,
-                "updated_at": now,
             }
             for one in ready
         ]
-        return insert_accounts(connection, rows)
+        return insert_accounts(connection, rows, common={"password_changed_at": now, "updated_at": now})
 
     def _note(self, connection: Connection, created: Sequence[_Ready], order: ImportOrder, client: Client) -> None:
         caller = order.caller

@@ -20,10 +20,11 @@ from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
 from secureapi.users import events
 from secureapi.users.errors import NoSuchUser, ProfileRefused
+from secureapi.users.lists import list_people
 from secureapi.users.mailboxes import mailbox
 from secureapi.users.models import User
 from secureapi.users.names import canonical_or_refused, refuse_reserved
-from secureapi.users.repository import PERSON_BY_ID, UserRepository, find_own, find_person, list_people
+from secureapi.users.repository import PERSON_BY_ID, UserRepository, find_own, find_person
 from secureapi.users.rules import canonical_email, canonical_text
 
 CONFIRMATION = "request.confirmation"
@@ -131,19 +132,21 @@ class Profiles:
         if user_id == caller.user_id and caller.may(Permission.SELF_READ):
             return self.mine(caller=caller)
         if not caller.may(Permission.USERS_READ):
-            self._remember_denial(user_id, caller, client)
+            # Nobody looks whether there is such an account: the time would tell.
+            self._remember_denial(user_id, "not_yours", caller, client)
             raise NoSuchUser
         with self._database.reading() as connection:
             person = find_person(connection, user_id, now=self._clock.now())
         if person is None:
+            self._remember_denial(user_id, "not_there", caller, client)
             raise NoSuchUser
         with self._database.transaction(client) as session:
             self._trail.record(session, events.RECORD_READ, client=client, actor=caller, subject_id=user_id)
         return person
 
-    def _remember_denial(self, user_id: str, caller: Identity, client: Client) -> None:
-        """Somebody who tries id after id is to be seen. Nobody looks here whether there is such an account."""
-        details = {"kind": "users", "object_id": user_id, "wanted": "see", "reason": "not_yours"}
+    def _remember_denial(self, user_id: str, reason: str, caller: Identity, client: Client) -> None:
+        """Somebody who tries id after id is to be seen."""
+        details = {"kind": "users", "object_id": user_id, "wanted": "see", "reason": reason}
         with self._database.transaction(client) as session:
             self._trail.record(session, ACCESS_DENIED, client=client, actor=caller, subject_id=caller.user_id, **details)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from secureapi.users import events
 from secureapi.users.custom_roles import CustomRoles, as_text, list_custom, permissions_in
 from secureapi.users.errors import BuiltInRole, RoleBeyondOwn, RoleExists, RoleInUse
 from secureapi.users.models import CustomRole
+from secureapi.users.rules import RESERVED_ROLES
 from secureapi.users.service.authority import Authority
 
 DEFAULT_RANK = RANK_OF[Role.USER]
@@ -68,6 +70,8 @@ class Roles:
         self, *, name: str, description: str, permissions: Iterable[str], rank: int = DEFAULT_RANK, caller: Identity | None, client: Client
     ) -> RoleShown:
         """Make a role. Raises `RoleBeyondOwn`, `RoleExists`, and `StepUpRequired` without a recent proof."""
+        if name in RESERVED_ROLES:
+            raise Invalid(faults=[Fault("/name", "reserved", "This name is reserved.")])
         wanted, now = frozenset(map(Permission, permissions)), self._clock.now()
         role = CustomRole(name=name, description=description, rank=rank, permissions=as_text(wanted), created_at=now, updated_at=now)
         with self._authority.opening(act="roles.define", needs=_NEEDED, caller=caller, client=client) as (session, actor):
@@ -99,12 +103,13 @@ class Roles:
         with self._authority.opening(act="roles.change", needs=_NEEDED, caller=caller, client=client) as (session, actor):
             self._authority.require_recent(caller)
             role = _held(session, actor, name)
+            before = {"rank": role.rank, "permissions": role.permissions.split()}
             role.description = role.description if description is None else description
             role.rank = role.rank if rank is None else rank
             role.permissions = role.permissions if permissions is None else as_text(map(Permission, permissions))
             _refuse_beyond(actor, _standing(role))
             role.updated_at = self._clock.now()
-            self._record(session, events.ROLE_REDEFINED, role, caller, client)
+            self._record(session, events.ROLE_REDEFINED, role, caller, client, before=before)
         return _shown_of(role)
 
     def remove(self, *, name: str, caller: Identity | None, client: Client) -> None:
@@ -117,9 +122,11 @@ class Roles:
             self._record(session, events.ROLE_REMOVED, role, caller, client)
             roles.remove(role)
 
-    def _record(self, session: Session, happened: EventType, role: CustomRole, caller: Identity | None, client: Client) -> None:
+    def _record(
+        self, session: Session, happened: EventType, role: CustomRole, caller: Identity | None, client: Client, **more: Any
+    ) -> None:
         self._trail.record(
-            session, happened, client=client, actor=caller, role=role.name, rank=role.rank, permissions=role.permissions.split()
+            session, happened, client=client, actor=caller, role=role.name, rank=role.rank, permissions=role.permissions.split(), **more
         )
 
 
