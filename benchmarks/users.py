@@ -100,7 +100,7 @@ def _fill(connection: Connection, users: int) -> None:
     moments = {"later": datetime(2035, 1, 1, tzinfo=UTC), "earlier": datetime(2025, 1, 1, tzinfo=UTC)}
     written = {name: moment.replace(tzinfo=None).isoformat(" ", "microseconds") for name, moment in moments.items()}
     values = {"most": users, "third": users // 3, **(moments if dialect == "postgresql" else written)}
-    connection.execute(text(_FILL.format(**_WORDS[dialect]).replace(":%", r"\:%")), values)
+    connection.execute(text(_FILL.format(**_WORDS[dialect])), values)
     took = datetime.now(UTC) - began
     if dialect == "postgresql":
         connection.execute(text("VACUUM ANALYZE users"))

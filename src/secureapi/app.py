@@ -18,6 +18,7 @@ from secureapi.cli import register_commands
 from secureapi.core.api import Blueprint as DocumentedBlueprint
 from secureapi.core.clock import Clock, SystemClock
 from secureapi.core.database import Database, db, engine_options
+from secureapi.core.errors import Malformed
 from secureapi.core.extension_migrations import ExtensionMigrations
 from secureapi.core.health import Check, HealthChecks
 from secureapi.core.identifiers import is_id
@@ -73,6 +74,7 @@ def create_app(
     init_problems(app)
     init_request_log(app, settings)
     guard = wire(app, in_force, clock or SystemClock())
+    app.before_request(_refuse_fragment)
     app.before_request(partial(_keep_up, service(SettingsWatch, app)))
     app.before_request(guard.admit)
     app.after_request(add_limit_headers)
@@ -130,6 +132,12 @@ def _configure(app: Flask, settings: Settings) -> None:
     # A redirect would carry the Host header that a stranger chose, and turn a POST into a GET.
     app.url_map.merge_slashes = False
     app.url_map.redirect_defaults = False
+
+
+def _refuse_fragment() -> None:
+    """No request target has one (RFC 9112 section 3.2). What is cut off here was read by whoever decides in front of us by the address."""
+    if "#" in request.environ.get("RAW_URI", ""):
+        raise Malformed(detail="The address has a fragment.")
 
 
 def _keep_up(watch: SettingsWatch) -> None:

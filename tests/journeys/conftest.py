@@ -12,7 +12,7 @@ from support.mail_sink import MailSink
 from support.processes import Server
 from support.sample_settings import as_environment
 
-pytest.register_assert_rewrite("journeys.answers", "journeys.recovering")
+pytest.register_assert_rewrite("journeys.answers", "journeys.recovering", "journeys.with_cookies")
 
 API = "/api/v1"
 _hosts = itertools.count(1)

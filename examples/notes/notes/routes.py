@@ -17,6 +17,7 @@ from secureapi.extension import (
     idempotent,
     link_header,
     requires,
+    requires_any,
     returns,
     service,
 )
@@ -70,7 +71,7 @@ def change_note(wanted, note_id):
 
 
 @blueprint.delete("/<id:note_id>")
-@requires(Permission.CONTENT_WRITE)
+@requires_any(Permission.CONTENT_WRITE, Permission.CONTENT_DELETE)
 @returns(None, HTTPStatus.NO_CONTENT)
 def delete_note(note_id):
     """Delete one of one's own notes, or with `content:delete` anybody's."""
@@ -78,7 +79,7 @@ def delete_note(note_id):
 
 
 @blueprint.post("/delete")
-@requires(Permission.CONTENT_WRITE)
+@requires_any(Permission.CONTENT_WRITE, Permission.CONTENT_DELETE)
 @accepts(NotesToDelete)
 @returns(DeletedResponse)
 def delete_notes(wanted):

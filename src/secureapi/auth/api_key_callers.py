@@ -134,6 +134,9 @@ class ApiKeyCallers:
 
     def _remember(self, row: Any, reason: str, client: Client, now: datetime) -> None:
         """Leave an event: somebody has the right value, and perhaps should not. One a minute: he could fill the trail with it."""
+        if row.refusal_noted_at and row.refusal_noted_at > now - _QUIET:
+            # Without a transaction: he would have everybody else wait for the write lock of SQLite.
+            return
         with self._database.writing() as connection:
             if note_refusal(connection, row.key_id, now=now, since=now - _QUIET):
                 self._trail.record(

@@ -8,6 +8,8 @@ its own, and is never ahead of it. A last line that was cut off is cut away.
 import fcntl
 import json
 import os
+import re
+import stat
 from array import array
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +24,12 @@ from secureapi.users.service.import_users import Outcome
 _KIND = "secureapi user import"
 _MOST_ROWS = 50_000_000
 _CREATED = 1
+_DIGEST = re.compile("[0-9a-f]{16}")
+_DAMAGES = (ValueError, KeyError, TypeError, RecursionError)
+"""What reading a line raises that nobody here has written."""
+_DRY = b'{"row": '
+"""With this each line about a row begins. The report of a real run has a heading before them."""
+_LONGEST_LINE = 1000
 
 
 class ImportReport:
@@ -35,6 +43,8 @@ class ImportReport:
         self._done = array("Q")
         """For each row the first 63 bits of its digest, and one that says whether an account was made: eight bytes a row."""
         self._file = _opened(path)
+        self._most_rows = min(_MOST_ROWS, os.fstat(self._file.fileno()).st_size)
+        """Each row has a line: a number beyond the size of the file is none, and would cost eight bytes for each below it."""
         try:
             self.import_id = self._read(format_name) or self._begin(format_name)
         except BaseException:
@@ -89,7 +99,7 @@ class ImportReport:
             said = json.loads(line)
             import_id, written = said["import"], said["format"]
             is_ours = said["report"] == _KIND and said["version"] == 1 and is_id(import_id)
-        except (ValueError, KeyError, TypeError):
+        except _DAMAGES:
             raise self._no_report() from None
         if not is_ours:
             raise self._no_report()
@@ -99,12 +109,14 @@ class ImportReport:
 
     def _remember(self, line: bytes) -> None:
         try:
-            said: dict[str, Any] = json.loads(line)
-            number, digest, is_created = int(said["row"]), int(said["digest"], 16), said["outcome"] == "created"
-        except (ValueError, KeyError, TypeError):
+            said = json.loads(line)
+            number, written, is_created = said["row"], said["digest"], said["outcome"] == "created"
+            is_ours = type(number) is int and 0 < number <= self._most_rows and _DIGEST.fullmatch(written) is not None
+        except _DAMAGES:
             raise self._no_report() from None
-        if not 0 < number <= _MOST_ROWS or digest >= 2**64:
+        if not is_ours:
             raise self._no_report()
+        digest = int(written, 16)
         if number >= len(self._done):
             self._done.extend([0] * (number + 1 - len(self._done)))
         self._done[number] = digest | _CREATED if is_created else digest & ~_CREATED
@@ -114,8 +126,16 @@ class ImportReport:
 
 
 def write_dry_report(path: Path) -> BinaryIO:
-    """The report of a dry run: written anew each time, since nothing goes on from it."""
+    """The report of a dry run: written anew each time, since nothing goes on from it. Nothing else is overwritten.
+
+    Raises `click.ClickException` for a file that is something else: the people themselves, or the report of the real run.
+    """
     file = _opened(path)
+    first = file.readline(_LONGEST_LINE)
+    if first and not first.startswith(_DRY):
+        file.close()
+        raise click.ClickException(f"{path} is there already and is not the report of a dry run. Name another one with --report.")
+    file.seek(0)
     file.truncate(0)
     return file
 
@@ -128,9 +148,16 @@ def as_lines(outcomes: Iterable[Outcome]) -> bytes:
 def _opened(path: Path) -> BinaryIO:
     """Open for reading and writing, for this run alone. Reports say who came with which id: nobody else may read them."""
     try:
-        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "r+b")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise click.ClickException(f"{path} cannot be written ({error.strerror}). Name another report with --report.") from None
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_nlink != 1:
+        # In a folder that others may write to, somebody may have laid one down that he can read.
+        os.close(descriptor)
+        raise click.ClickException(f"{path} is no file of your own, with one name. Name another report with --report.")
+    os.fchmod(descriptor, 0o600)
+    file = os.fdopen(descriptor, "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

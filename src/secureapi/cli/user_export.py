@@ -63,9 +63,9 @@ def _new_file(path: Path) -> TextIO:
 
 
 def _as_csv(rows: Sequence[Sequence[str | None]]) -> str:
-    """RFC 4180, with nothing in it that a spreadsheet would run."""
+    """RFC 4180, with nothing in it that a spreadsheet would run. All in quotation marks, for those whose lists have semicolons."""
     block = io.StringIO()
-    csv.writer(block).writerows([[safe_cell(value or "") for value in row] for row in rows])
+    csv.writer(block, quoting=csv.QUOTE_ALL).writerows([[safe_cell(value or "") for value in row] for row in rows])
     return block.getvalue()
 
 

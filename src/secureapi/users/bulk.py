@@ -5,11 +5,12 @@ for whoever runs them: he writes their events himself, in the same transaction (
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, case, or_, select
 
 from secureapi.core.database import Database, table_of
 from secureapi.core.many_rows import insert_free
 from secureapi.users.models import User
+from secureapi.users.rules import NO_PASSWORD
 
 _TABLE = table_of(User)
 _U = _TABLE.c
@@ -27,6 +28,9 @@ _SHOWN = (
     _U.created_at,
     _U.updated_at,
 )
+
+_HASH = case((_U.password_refused_since.is_not(None), NO_PASSWORD), else_=_U.password_hash).label("password_hash")
+"""Of a password that opens nothing any more nothing goes elsewhere, where it would open the account again."""
 
 
 def insert_accounts(connection: Connection, rows: Sequence[dict[str, Any]], *, common: Mapping[str, Any]) -> set[str]:
@@ -59,7 +63,7 @@ def every_account(
     database: Database, *, with_hashes: bool, role: str | None = None, status: str | None = None
 ) -> Iterator[Sequence[Row[Any]]]:
     """All accounts in the order of their ids, page by page. No transaction is held open between two pages, however slowly they are read."""
-    columns = (*_SHOWN, _U.password_hash) if with_hashes else _SHOWN
+    columns = (*_SHOWN, _HASH) if with_hashes else _SHOWN
     wanted = select(*columns).order_by(_U.id).limit(_PAGE)
     wanted = wanted.where(_U.role == role) if role else wanted
     wanted = wanted.where(_U.status == status) if status else wanted

@@ -1,7 +1,7 @@
 """Every query on the roles that administrators define, and what any role amounts to."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, select
@@ -93,6 +93,14 @@ class CustomRoles:
     def remove(self, role: CustomRole) -> None:
         self._session.delete(role)
         self._session.flush()
+
+
+def hold_roles(connection: Connection, names: Collection[str]) -> frozenset[str]:
+    """Those of these roles that there are, for whoever gives them to somebody: none is removed until this transaction ends."""
+    custom = [name for name in names if built_in(name) is None]
+    wanted = select(_R.name).where(_R.name.in_(custom)).order_by(_R.name).with_for_update(read=True)
+    held = connection.scalars(wanted).all() if custom else ()
+    return frozenset(held) | (frozenset(names) - frozenset(custom))
 
 
 def list_custom(connection: Connection) -> Sequence[Any]:

@@ -29,6 +29,8 @@ anywhere.
 """
 MOST_FOUND = 500
 """So many accounts a search finds by their names, and as many by their addresses: the first in the alphabet."""
+NO_PASSWORD = "!"  # noqa: S105 - the absence of one
+"""Stands in files where somebody has no password that may be taken over."""
 RESERVED_ROLES = frozenset({"administrator", "superuser", "root", "system", "anonymous", "everyone", "nobody"})
 """Roles that nobody defines: services read the name in tokens, and would take it for more, or for less, than it is."""
 RESERVED_USERNAMES = frozenset(

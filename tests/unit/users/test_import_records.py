@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secureapi.core.errors import Malformed
-from secureapi.users.importing import records
+from secureapi.users.importing import json_pieces, records
 from secureapi.users.importing.records import MOST_RECORD_BYTES, read_csv, read_json_list, read_ndjson
 from support.each import each
 
@@ -149,7 +149,7 @@ class TestJsonList:
         ],
     )
     def test_the_objects_of_the_list_are_found_however_they_are_read(self, document, chunk, monkeypatch):
-        monkeypatch.setattr(records, "_CHUNK", chunk)
+        monkeypatch.setattr(json_pieces, "_CHUNK", chunk)
 
         assert [record.fields for record in read_json_list(io.BytesIO(document.encode()))] == [{"n": 1}, {"n": 2}]
 

@@ -18,8 +18,8 @@ _K = table_of(ApiKey).c
 _V = table_of(ApiKeyValue).c
 _D = table_of(ApiKeyUsage).c
 _U = table_of(User).c
-_MOST_LISTED = 200
-"""Far more than anybody may have at a time: those that expired lately are listed too."""
+_MOST_EXPIRED = 200
+"""Of those that expired lately so many are listed. Of those that are good all are: their number has a limit of its own."""
 
 PRESENTED_KEY = Statement(
     select(
@@ -33,6 +33,7 @@ PRESENTED_KEY = Statement(
         _K.daily_quota,
         _K.expires_at,
         _K.revoked_at,
+        _K.refusal_noted_at,
         _U.username,
         _U.role,
         _U.status,
@@ -88,10 +89,15 @@ def counting(dialect: Dialect, *, is_exact: bool) -> Statement:
     return Statement(counted.returning(_D.requests, hurry))
 
 
-def list_shown(connection: Connection, user_id: str, *, expired_after: datetime) -> Sequence[Row[Any]]:
-    """The keys of a user that are not revoked, newest first, without those that expired before that moment."""
-    mine = _SHOWN.where(_K.user_id == user_id, _K.revoked_at.is_(None), _K.expires_at > expired_after)
-    return connection.execute(mine.order_by(_K.created_at.desc(), _K.id.desc()).limit(_MOST_LISTED)).all()
+def list_shown(connection: Connection, user_id: str, *, now: datetime, expired_after: datetime) -> Sequence[Row[Any]]:
+    """The keys of a user that are not revoked: those that are good, newest first, and behind them the newest of those that expired.
+
+    A thief who makes key after key, each for a day, must not push the one that he keeps out of the list.
+    """
+    mine = _SHOWN.where(_K.user_id == user_id, _K.revoked_at.is_(None)).order_by(_K.created_at.desc(), _K.id.desc())
+    good = connection.execute(mine.where(_K.expires_at > now)).all()
+    expired = connection.execute(mine.where(_K.expires_at <= now, _K.expires_at > expired_after).limit(_MOST_EXPIRED)).all()
+    return [*good, *expired]
 
 
 def find_shown(connection: Connection, key_id: str) -> Row[Any] | None:

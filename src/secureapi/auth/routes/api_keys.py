@@ -31,7 +31,7 @@ _EXAMPLE = {"name": "Nightly report", "scopes": ["content:read"], "allowed_netwo
 @signed_in
 @returns(ApiKeysResponse)
 def list_api_keys() -> Any:
-    """One's own API keys that are not revoked, newest first. Expired ones are shown for thirty days."""
+    """One's own API keys that are not revoked, newest first. Behind them expired ones are shown for thirty days."""
     return {"api_keys": service(ApiKeys).list_of(user_id=current_identity().user_id)}
 
 

@@ -1,7 +1,7 @@
 """The shape of API keys."""
 
 from collections.abc import Mapping
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -10,6 +10,9 @@ from secureapi.core.schemas import LINE, Message, MomentField, OneOf, StrictSche
 from secureapi.security.permissions import Permission
 
 _MOST_NETWORKS = 20
+_NETWORK_SAYS = "An address or a network is expected, as 203.0.113.0/24."
+_MAPPED_BITS = 96
+"""Of an IPv4 address in the clothes of IPv6 (RFC 4291, section 2.5.5.2) so many say that it is one."""
 _MOST_DAYS = 3650
 _MOST_REQUESTS = 1_000_000
 _MOST_QUOTA = 1_000_000_000
@@ -26,14 +29,18 @@ class Network(Text):
     """An address or a network of addresses (CIDR), IPv4 or IPv6, read into its canonical spelling."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(most=49, pattern=r"[0-9A-Fa-f.:/]+", says="An address or a network is expected, as 203.0.113.0/24.", **kwargs)
+        super().__init__(most=49, pattern=r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?", says=_NETWORK_SAYS, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
         try:
-            return str(ip_network(text))
+            network = ip_network(text)
         except ValueError:
-            raise ValidationError(Message("network", "An address or a network is expected, as 203.0.113.0/24.")) from None
+            raise ValidationError(Message("network", _NETWORK_SAYS)) from None
+        if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_BITS and network.network_address.ipv4_mapped:
+            # So are the addresses of callers read (core/proxies.py): otherwise it would hold nobody.
+            return str(IPv4Network((network.network_address.ipv4_mapped, network.prefixlen - _MAPPED_BITS)))
+        return str(network)
 
 
 def _at_least_one(scopes: list[str]) -> None:

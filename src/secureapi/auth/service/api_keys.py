@@ -150,10 +150,10 @@ class ApiKeys:
                 return ToldKey(self._find(session, key.id, now), value.text)
 
     def list_of(self, *, user_id: str) -> list[ShownKey]:
-        """The keys of a user that are not revoked, newest first; expired ones for a while."""
+        """The keys of a user that are not revoked: those that are good, newest first, and behind them for a while those that expired."""
         now = self._clock.now()
         with self._database.reading() as connection:
-            rows = list_shown(connection, user_id, expired_after=now - _STILL_LISTED)
+            rows = list_shown(connection, user_id, now=now, expired_after=now - _STILL_LISTED)
         return [_shown(row, now) for row in rows]
 
     def rotate(self, *, key_id: str, overlap_hours: int, expires_in_days: int | None = None, caller: Identity, client: Client) -> ToldKey:

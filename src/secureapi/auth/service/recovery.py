@@ -146,9 +146,7 @@ class Recovery:
             user.pending_email = None
             ended = SessionRepository(session).end_all_of(user.id, reason="password_reset", now=now)
             self._forget_attempts(session, link, user)
-            self._links.withdraw(
-                session, user.id, Purpose.RESET_PASSWORD, Purpose.INVITATION, Purpose.CONFIRM_EMAIL, Purpose.UNLOCK
-            )
+            self._links.withdraw(session, user.id, Purpose.RESET_PASSWORD, Purpose.INVITATION, Purpose.CONFIRM_EMAIL, Purpose.UNLOCK)
             if purpose is Purpose.INVITATION:
                 # Nobody is told: nobody had the account before, and whoever has it now has just done it.
                 self._trail.record(session, events.INVITATION_ACCEPTED, client=client, subject_id=user.id)

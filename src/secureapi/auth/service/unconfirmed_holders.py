@@ -28,8 +28,9 @@ def displace_unconfirmed(
     """Take an address away from whoever has it without having confirmed it: `user` is about to get it, and its reader has been shown.
 
     Otherwise a thief who has moved an account away could open another one with the address of the owner, who would get his own neither
-    back nor again. Whoever is displaced stays signed in, and can have another address. Who keeps it is not waited for: two accounts that
-    wait for one another would wait for ever. `is_patient`: wait for one that somebody else has in hand, instead of leaving it alone.
+    back nor again. Whoever is displaced stays signed in, and can have another address. `FollowedLinks.take` has locked whoever had it when
+    this transaction began; somebody else who has it since is not waited for if he keeps it: two accounts that wait for one another would
+    wait for ever. `is_patient`: wait for one that somebody else has in hand, instead of leaving it alone.
     """
     users = UserRepository(session)
     holder = users.find_by_login(canonical_email(email))

@@ -158,7 +158,9 @@ def _read_firebase(stored: str) -> FirebaseString | None:
     if not found:
         return None
     read = FirebaseString(int(found[1]), int(found[2]), _bytes(found[3]), _bytes(found[4]))
-    is_bounded = 2**read.log_n * read.r <= _MOST_SCRYPT_BLOCKS
+    # The first as below: RFC 7914, section 2. OpenSSL would stumble over others with each sign-in.
+    is_valid = 1 <= read.log_n < 16 * read.r
+    is_bounded = is_valid and 2**read.log_n * read.r <= _MOST_SCRYPT_BLOCKS
     return read if is_bounded and read.salt and len(read.key_stream) == _SIGNER_KEY_BYTES else None
 
 

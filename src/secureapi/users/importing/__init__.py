@@ -6,8 +6,9 @@ A bad record is a record with a fault, so that one of them never stops the rest;
 
 from secureapi.users.importing.checks import Accepted, Rules, check
 from secureapi.users.importing.formats import FORMATS, Format
-from secureapi.users.importing.newcomer import NO_PASSWORD, Newcomer
+from secureapi.users.importing.newcomer import Newcomer
 from secureapi.users.importing.records import Record
 from secureapi.users.importing.usernames import names_for
+from secureapi.users.rules import NO_PASSWORD
 
 __all__ = ["FORMATS", "NO_PASSWORD", "Accepted", "Format", "Newcomer", "Record", "Rules", "check", "names_for"]

@@ -12,7 +12,7 @@ _MARK = "'"
 
 def safe_cell(value: str) -> str:
     """The text as it may stand in a table."""
-    return _MARK + value if value.startswith(_RISKY) or _is_marked(value) else value
+    return _MARK + value if _is_risky(value) or _is_marked(value) else value
 
 
 def plain_cell(value: str) -> str:
@@ -20,5 +20,10 @@ def plain_cell(value: str) -> str:
     return value[1:] if _is_marked(value) else value
 
 
+def _is_risky(value: str) -> bool:
+    # Some look behind spaces, too.
+    return value.lstrip(" ").startswith(_RISKY)
+
+
 def _is_marked(value: str) -> bool:
-    return value.startswith(_MARK) and value[1:].startswith((*_RISKY, _MARK))
+    return value.startswith(_MARK) and (value[1:].startswith(_MARK) or _is_risky(value[1:]))

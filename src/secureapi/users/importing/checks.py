@@ -8,9 +8,18 @@ from datetime import UTC, datetime, timedelta
 from secureapi.core.errors import Fault, Invalid
 from secureapi.core.schemas import LINE, LINES
 from secureapi.users.errors import GrantRefused
-from secureapi.users.importing.newcomer import NO_PASSWORD, Newcomer
+from secureapi.users.importing.newcomer import Newcomer
 from secureapi.users.models import Status
-from secureapi.users.rules import BIO_LENGTH, EMAIL_LENGTH, USERNAME_PATTERN, WEBSITE_LENGTH, WEBSITE_PATTERN, canonical_email, is_reserved
+from secureapi.users.rules import (
+    BIO_LENGTH,
+    EMAIL_LENGTH,
+    NO_PASSWORD,
+    USERNAME_PATTERN,
+    WEBSITE_LENGTH,
+    WEBSITE_PATTERN,
+    canonical_email,
+    is_reserved,
+)
 
 _HASH_LENGTH = 255
 _NAME_LENGTH = 100

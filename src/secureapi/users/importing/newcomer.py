@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-NO_PASSWORD = "!"  # noqa: S105 - the absence of one
 """Stands where a hash would be, and fits no password: the account opens with a link from the reset message."""
 
 

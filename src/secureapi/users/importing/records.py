@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from secureapi.core.errors import Fault, Invalid, Malformed
 from secureapi.core.strict_json import parse_json, storable
+from secureapi.users.importing.json_pieces import JsonPieces
 
 MOST_RECORD_BYTES = 256 * 1024
 """A record with all that other systems keep of a person; a tenth of it is common."""
@@ -20,9 +21,6 @@ MOST_FIELD_CHARACTERS = 64 * 1024
 _FEW_LINES, _MOST_LINES = 20, 520
 """Lines of one CSV record: an open quotation mark takes no more than a few with it. More are a text of many lines, if they are a record."""
 _MOST_COLUMNS = 200
-_CHUNK = 64 * 1024
-_LOOK_AHEAD = 1024
-"""Space between a name and its list, at most."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -174,103 +172,15 @@ def _csv_fields(taken: list[tuple[int, bytes, bool]]) -> list[str] | None:
 
 
 def read_json_list(file: BinaryIO, *, name: str = "users") -> Iterator[Record]:
-    """The objects of the list with this name in a JSON document, or of the document, where that is a list. Raises `Malformed` for none."""
-    scanner = _Scanner(file)
-    if not scanner.find_list(name):
-        raise Malformed(detail=f'There is no list called "{name}" in this document. Is it JSON?')
-    number = 0
-    while (found := scanner.next_object()) is not None:
-        number += 1
-        data, is_whole = found
-        yield _json_record(number, None, data, is_whole=is_whole)
+    """The objects of the list with this name in a JSON document, or of the document, where that is a list. Raises `Malformed` for none.
 
-
-_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
-_ANY_SIGN = re.compile(_STRING + rb'|[][{}]|"', re.DOTALL)
-_BRACE = re.compile(_STRING + rb'|[{}]|"', re.DOTALL)
-_COLON_LIST = re.compile(rb"\s*:\s*\[")
-
-
-class _Scanner:
-    """Finds where objects begin and end in a document that is read piece by piece. What is in them is for the strict decoder."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._held = b""
-        self._at = 0
-        self._mark: int | None = None
-        """What must be held on to, besides what is not read yet."""
-        while len(self._held) < len(_BOM) and self._more():
-            pass
-        self._held = self._held.removeprefix(_BOM)
-
-    def find_list(self, name: str) -> bool:
-        """Stand behind the bracket that opens the list."""
-        depth, wanted = 0, f'"{name}"'.encode()
-        while (sign := self._next(_ANY_SIGN)) is not None:
-            if sign == b"[" and depth == 0:
-                return True
-            if sign in {b"{", b"["}:
-                depth += 1
-            elif sign in {b"}", b"]"}:
-                depth -= 1
-            elif depth == 1 and sign == wanted and self._opens_list():
-                return True
-        return False
-
-    def next_object(self) -> tuple[bytes, bool] | None:
-        """The bytes of the next object, and whether these are all of it; None at the end. A text in its place is given as it is."""
-        sign = self._next(_ANY_SIGN)
-        if sign is None or sign in {b"]", b"}"}:
-            return None
-        if sign != b"{":
-            return sign[:MOST_RECORD_BYTES], True
-        depth, cut_off = 1, b""
-        self._mark = self._at - 1
-        while depth:
-            sign = self._next(_BRACE)
-            if sign is None:
-                break
-            depth += {b"{": 1, b"}": -1}.get(sign, 0)
-            if self._mark is not None and self._at - self._mark > MOST_RECORD_BYTES:
-                # Read over: only where it ends is still of interest.
-                cut_off = self._held[self._mark : self._mark + MOST_RECORD_BYTES]
-                self._mark = None
-        found = cut_off or self._held[self._mark : self._at]
-        self._mark = None
-        return found, not cut_off
-
-    def _opens_list(self) -> bool:
-        while len(self._held) - self._at < _LOOK_AHEAD and self._more():
-            pass
-        found = _COLON_LIST.match(self._held, self._at)
-        if found:
-            self._at = found.end()
-        return found is not None
-
-    def _next(self, signs: re.Pattern[bytes]) -> bytes | None:
-        """The next sign, or a whole text, which may hold signs; None at the end."""
-        while True:
-            found = signs.search(self._held, self._at)
-            if found and found[0] != b'"':
-                self._at = found.end()
-                return found[0]
-            # A text whose end is not here yet, or nothing at all.
-            self._at = found.start() if found else len(self._held)
-            if len(self._held) - self._at > 2 * MOST_RECORD_BYTES:
-                # No text is so long: its quotation mark is one too many.
-                self._at += 1
-            elif not self._more():
-                return None
-
-    def _more(self) -> bool:
-        keep = self._at if self._mark is None else self._mark
-        read = self._file.read(_CHUNK)
-        self._held = self._held[keep:] + read
-        self._at -= keep
-        if self._mark is not None:
-            self._mark = 0
-        return bool(read)
+    A document that ends before the list does leaves a record that says so behind those that were whole.
+    """
+    for number, piece in enumerate(JsonPieces(file, most_bytes=MOST_RECORD_BYTES).list_called(name), start=1):
+        if piece.is_cut_off:
+            yield Record(number, None, piece.content, faults=(_CUT_OFF,))
+        else:
+            yield _json_record(number, None, piece.content, is_whole=not piece.is_too_long)
 
 
 def _too_long(name: str) -> Fault:
@@ -286,6 +196,10 @@ def _shown(name: str) -> str:
 
 
 TOO_LONG = Fault("", "too_long", f"The row is longer than {MOST_RECORD_BYTES // 1024} KiB.")
+CUT_OFF = Fault("", "malformed_row", "The document ends in the middle of the list. Whoever stood behind this is missing.")
 NO_OBJECT = Fault("", "malformed_row", "The row is not a JSON object.")
+_CUT_OFF = Fault(
+    "", "cut_off", "The document ends in the middle: whoever came after this is not in it. Is a quotation mark or a bracket missing?"
+)
 _NO_CSV = Fault("", "malformed_row", "The row is not CSV in UTF-8: is a quotation mark left open?")
 _RAGGED = Fault("", "ragged_row", "The row has more or fewer fields than the heading has columns.")

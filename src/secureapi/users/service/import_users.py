@@ -29,7 +29,7 @@ from secureapi.security.permissions import Role
 from secureapi.security.trail import Trail
 from secureapi.users import events
 from secureapi.users.bulk import ids_among, insert_accounts, taken_among, usernames_among
-from secureapi.users.custom_roles import list_custom
+from secureapi.users.custom_roles import hold_roles, list_custom
 from secureapi.users.importing import Accepted, Format, Record, Rules, check, names_for
 from secureapi.users.importing.seen import Seen
 from secureapi.users.models import User
@@ -40,6 +40,7 @@ BATCH = 500
 _SLOW_BATCH = 10
 """Where passwords are hashed, four a second: so that what is done is reported soon."""
 _EMAIL_TAKEN = Fault("/email", "taken", "There is an account with this address already.")
+_ROLE_GONE = Fault("/role", "unknown_role", "There is no such role here any more.")
 _USERNAME_TAKEN = Fault("/username", "taken", "There is an account with this username already.")
 _REFUSED_BY_DATABASE = Fault("", "database_refused", "The database does not take this row.")
 
@@ -222,12 +223,13 @@ class Imports:
 
     def _insert_together(self, ready: Sequence[_Ready], order: ImportOrder, client: Client) -> list[Outcome]:
         with order.begin({one.account.role for one in ready}) if order.begin else self._database.writing() as connection:
+            there = hold_roles(connection, {one.account.role for one in ready})
             # Committed by a run that was killed before it could say so.
             known = ids_among(connection, [one.user_id for one in ready]) if order.is_resumed else set()
-            todo = [one for one in ready if one.user_id not in known]
+            todo = [one for one in ready if one.user_id not in known and one.account.role in there]
             done = self._insert_named(connection, todo, _first_names(connection, todo))
             left = [one for one in todo if one.user_id not in done]
-            faults = _conflicts(connection, left)
+            faults = _conflicts(connection, left) | {one.user_id: _ROLE_GONE for one in ready if one.account.role not in there}
             again = [one for one in left if faults[one.user_id] == _USERNAME_TAKEN and _may_be_renamed(one, order.rules)]
             done |= self._insert_named(connection, again, {one.user_id: _last_name(one) for one in again})
             self._note(connection, [one for one in todo if one.user_id in done], order, client)

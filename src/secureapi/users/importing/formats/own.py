@@ -6,7 +6,8 @@ from typing import Any
 from secureapi.core.errors import Fault, Invalid
 from secureapi.users.importing.cells import plain_cell
 from secureapi.users.importing.fields import apart_from, identifier, moment, text, truth
-from secureapi.users.importing.newcomer import NO_PASSWORD, Newcomer
+from secureapi.users.importing.newcomer import Newcomer
+from secureapi.users.rules import NO_PASSWORD
 
 COLUMNS = frozenset(
     [
@@ -26,6 +27,8 @@ COLUMNS = frozenset(
         "password",
     ]
 )
+_UNMARKED = frozenset({"password", "password_hash"})
+"""What is taken as it stands: an export writes no password, and no hash begins with one of the signs."""
 _STATUS = {None: True, "active": True, "disabled": False}
 
 
@@ -57,4 +60,4 @@ def understand(record: Mapping[str, Any]) -> Newcomer:
 
 def understand_cells(record: Mapping[str, Any]) -> Newcomer:
     """The same from cells of a table, in which an export has marked what a spreadsheet would take for a formula."""
-    return understand({name: plain_cell(value) for name, value in record.items()})
+    return understand({name: value if name in _UNMARKED else plain_cell(value) for name, value in record.items()})
