@@ -19,10 +19,11 @@ from secureapi.core.declarations import View, declare, declared
 from secureapi.core.errors import Denied, Fault, Invalid, Rejected, Unauthenticated
 from secureapi.core.requests import current_client
 from secureapi.core.strict_json import pointer_token
-from secureapi.security.errors import InsufficientPermission, KeyNotAllowed, UndeclaredEndpoint
+from secureapi.security.errors import InsufficientPermission, KeyNotAllowed, RateLimited, UndeclaredEndpoint
 from secureapi.security.events import ACCESS_DENIED
 from secureapi.security.identity import Identity
-from secureapi.security.limits import GENERAL, UNLIMITED, Limits, limit_of
+from secureapi.security.known_floods import KnownFloods
+from secureapi.security.limits import GENERAL, UNLIMITED, Limits, Spent, limit_of
 from secureapi.security.permissions import Permission
 from secureapi.security.step_up import StepUp
 from secureapi.security.trail import Trail
@@ -168,6 +169,7 @@ class Guard:
         self._door = door
         self._step_up = StepUp(clock=clock, max_age=max_age)
         self._limits = limits
+        self._floods = KnownFloods()
         self._trail = trail
         self._database = database
 
@@ -185,7 +187,7 @@ class Guard:
             if limit:
                 self._limits.spend(limit, self._door.stranger() if declared(view, "counts_devices") else current_client().address)
         elif access.is_client:
-            g.client_id = self._proved(self._door.client)
+            g.client_id = self._proved(self._door.client, is_client=True)
             self._limits.spend(limit_of(view), f"client:{g.client_id}")
         else:
             self._let_in(access, view)
@@ -197,12 +199,19 @@ class Guard:
                 faults=[Fault(f"/{pointer_token(k)}", "unknown_parameter", "This parameter is not known here.") for k in request.args]
             )
 
-    def _proved(self, prove: Callable[[], Proved]) -> Proved:
+    def _proved(self, prove: Callable[[], Proved], *, is_client: bool = False) -> Proved:
+        left = self._floods.left(is_client=is_client)
+        if left:
+            self._limits.note(Spent(GENERAL, self._limits.rate(GENERAL), 0, left, is_exceeded=True))
         try:
             return prove()
         except (Unauthenticated, Denied, Rejected):
             # Guessing tokens, or sending two, costs the guesser his address's budget.
-            self._limits.spend(GENERAL, current_client().address)
+            try:
+                self._limits.spend(GENERAL, current_client().address)
+            except RateLimited as refusal:
+                self._floods.remember(refusal.retry_after or 0, is_client=is_client)
+                raise
             raise
 
     def require_recent(self, identity: Identity) -> None:

@@ -1,0 +1,54 @@
+"""Credentials that were refused to an address that is over its limit: for as long as it is, they are refused again without a look.
+
+A program that goes on with a key that was revoked would have a query of the database for each request, and so would whoever floods us with
+one. Only what was refused is remembered, by the process that refused it: somebody with a good key behind the same address gets in. So
+values that are made up anew each time cost a look each, as good ones do: nothing else tells them apart.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from hashlib import blake2b
+from os import urandom
+
+from flask import request
+
+from secureapi.core.requests import current_client
+
+_MOST = 4096
+"""What is remembered of a flood: 16 bytes and a moment for each."""
+
+
+class KnownFloods:
+    """Remembers until when what the request at hand has brought is not worth another look."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._lock = threading.Lock()
+        self._key = urandom(32)
+
+    def left(self, *, is_client: bool) -> float:
+        """For how many seconds it is still refused; 0 where that is to be found out."""
+        if not self._until:
+            return 0.0
+        mark = self._mark(is_client=is_client)
+        return max(0.0, self._until.get(mark, 0.0) - time.monotonic()) if mark else 0.0
+
+    def remember(self, seconds: float, *, is_client: bool) -> None:
+        """It was refused, and the address has nothing left for so many seconds."""
+        mark = self._mark(is_client=is_client)
+        if mark is None:
+            return
+        with self._lock:
+            self._until[mark] = time.monotonic() + seconds
+            self._until.move_to_end(mark)
+            if len(self._until) > _MOST:
+                self._until.popitem(last=False)
+
+    def _mark(self, *, is_client: bool) -> bytes | None:
+        """What stands in the headers, and whose it is; None where it is not only that which decides."""
+        brought = [request.environ.get(name, "") for name in ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY")]
+        if "HTTP_COOKIE" in request.environ or not any(brought):
+            return None
+        whole = "\n".join((current_client().address, "client" if is_client else "caller", *brought))
+        return blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=16, key=self._key).digest()
