@@ -3,8 +3,7 @@
 import sys
 
 from notes import extension
-from secureapi import create_app
-from secureapi.settings import SettingsRefused
+from secureapi.extension import SettingsRefused, create_app
 
 try:
     app = create_app(blueprints=[extension])

@@ -21,6 +21,7 @@ from secureapi.security.identity import Identity, current_identity
 from secureapi.security.ownership import ObjectAccess, Objects, Ownership, Right, owned_by_caller
 from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
+from secureapi.settings import SettingsRefused
 
 __all__ = [
     "LINE",
@@ -50,6 +51,7 @@ __all__ = [
     "Permission",
     "Rejected",
     "Right",
+    "SettingsRefused",
     "Severity",
     "StrictSchema",
     "Text",

@@ -122,7 +122,7 @@ def test_the_example_imports_nothing_of_ours_but_what_is_promised():
         for module in re.findall(r"^(?:from|import) (secureapi[\w.]*)", path.read_text(), re.MULTILINE)
     }
 
-    assert imported == {"secureapi", "secureapi.extension", "secureapi.settings"}
+    assert imported == {"secureapi.extension"}
 
 
 def test_the_files_of_the_example_are_those_of_the_guide():

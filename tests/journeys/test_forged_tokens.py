@@ -374,11 +374,12 @@ def test_every_refusal_takes_about_as_long(make_house):
     }
     took = {}
     for kind, make in kinds.items():
-        tokens, took[kind] = [make() for _ in range(25)], []
+        tokens, took[kind] = [make() for _ in range(15)], []
         for token in tokens:
-            began = time.perf_counter()
+            # Of this thread alone: how busy the machine is with other things must not matter.
+            began = time.thread_time()
             status = forge.status(token)
-            took[kind].append(time.perf_counter() - began)
+            took[kind].append(time.thread_time() - began)
             assert status == (200 if kind == "good" else 401)
 
     medians = {kind: statistics.median(times) * 1000 for kind, times in took.items()}

@@ -392,10 +392,11 @@ def plain(view):
 
 
 def test_where_it_cannot_work_the_application_does_not_start(make_house):
-    answering = idempotent(returns(ThingResponse)(lambda wanted: {}))
+    answering, *others = (idempotent(returns(ThingResponse)(lambda wanted: {})) for _ in range(3))
     reading = accepts(ThingRequest)(answering)
+    opened = [declare(accepts(ThingRequest)(other)) for declare, other in zip((public, for_clients), others, strict=True)]
 
-    for view in (public(reading), for_clients(reading), signed_in(idempotent(dict))):
+    for view in (*opened, signed_in(idempotent(dict))):
         with pytest.raises(RuntimeError, match=r"@idempotent stands below @accepts.*: own\."):
             make_house(blueprints=(plain(view),))
     with pytest.raises(TypeError, match="below @accepts"):

@@ -47,6 +47,7 @@ class ImportReport:
         """Each row has a line: a number beyond the size of the file is none, and would cost eight bytes for each below it."""
         try:
             self.import_id = self._read(format_name) or self._begin(format_name)
+            _keep_to_owner(self._file)
         except BaseException:
             self.close()
             raise
@@ -135,6 +136,7 @@ def write_dry_report(path: Path) -> BinaryIO:
     if first and not first.startswith(_DRY):
         file.close()
         raise click.ClickException(f"{path} is there already and is not the report of a dry run. Name another one with --report.")
+    _keep_to_owner(file)
     file.seek(0)
     file.truncate(0)
     return file
@@ -146,7 +148,7 @@ def as_lines(outcomes: Iterable[Outcome]) -> bytes:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open for reading and writing, for this run alone. Reports say who came with which id: nobody else may read them."""
+    """Open for reading and writing, for this run alone. Raises `click.ClickException`."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
@@ -156,7 +158,6 @@ def _opened(path: Path) -> BinaryIO:
         # In a folder that others may write to, somebody may have laid one down that he can read.
         os.close(descriptor)
         raise click.ClickException(f"{path} is no file of your own, with one name. Name another report with --report.")
-    os.fchmod(descriptor, 0o600)
     file = os.fdopen(descriptor, "r+b")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -164,6 +165,11 @@ def _opened(path: Path) -> BinaryIO:
         file.close()
         raise click.ClickException(f"Another import is writing {path} just now.") from None
     return file
+
+
+def _keep_to_owner(file: BinaryIO) -> None:
+    """Nobody else may read it, though it was there before; only when it is known to be a report, or somebody's other file would be shut."""
+    os.fchmod(file.fileno(), 0o600)
 
 
 def _line(outcome: Outcome) -> bytes:

@@ -14,13 +14,14 @@ from pathlib import Path
 import click
 import flask_migrate
 from flask import Flask
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import make_url
 
 from secureapi.auth.keys import KeyRing
 from secureapi.cli.accounts import checked_account
 from secureapi.cli.migrations import UnknownRevision, pending_migrations
 from secureapi.core.clock import SystemClock
-from secureapi.core.database import Database, engine_options
+from secureapi.core.database import Database
+from secureapi.core.migration_runs import alone as alone_with
 from secureapi.core.requests import Client
 from secureapi.core.services import service
 from secureapi.security.permissions import Role
@@ -73,16 +74,8 @@ def alone(settings: Settings) -> Iterator[None]:
         finally:
             os.close(folder)
         return
-    engine = create_engine(settings.database_url, **engine_options(settings))
-    try:
-        # Bound to a transaction and not to a session: a pooler in between may give every transaction another session.
-        with engine.begin() as connection:
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK})
-            yield
-    finally:
-        engine.dispose()
+    with alone_with(settings, _LOCK):
+        yield
 
 
 def make_database(settings: Settings) -> str:

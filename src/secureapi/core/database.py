@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, DateTime, Dialect, Engine, MetaData, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -234,6 +234,11 @@ class Database:
 def insert_or_update(dialect: Dialect) -> Any:
     """The dialect's `insert`, which has `on_conflict_do_update` on both engines."""
     return postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+
+
+def same_order(column: ColumnElement[str], dialect: Dialect) -> ColumnElement[str]:
+    """A text that is sorted as bytes, under the other name that PostgreSQL has for this order. An index knows only one of the two."""
+    return column.collate("POSIX") if dialect.name == "postgresql" else column
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Finding a service by its class: routes ask for `service(Registration)`, `wiring.py` has put it there.
+"""Finding a service by its class: routes ask for `service(Registration)`, the package `wiring` has put it there.
 
 One dictionary per application, so that two applications in one process share nothing.
 """

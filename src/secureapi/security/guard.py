@@ -247,10 +247,14 @@ class Guard:
 
 
 def _subject_of(limit: str, identity: Identity) -> str:
-    """For whom a caller's request is counted: himself, but where a password is asked of him his session.
+    """For whom a caller's request is counted: himself, but where a password is asked of him his session, and where a program asks for him
+    all of his programs.
 
-    A thief of a token could use up the owner's budget with rubbish; wrong passwords end the session they are tried in.
+    A thief of a token could use up the owner's budget with rubbish; wrong passwords end the session they are tried in. A program that runs
+    wild must not keep its owner from his own profile either; nor must each further key be a further budget.
     """
+    if identity.key_id:
+        return f"keys:{identity.user_id}"
     return f"session:{identity.session_id}" if limit == _PROOFS else f"user:{identity.user_id}"
 
 

@@ -1,9 +1,9 @@
 """Lists of accounts that people page through: narrowed, searched and sorted, at the same cost among a million as among some thousands.
 
 That holds for whatever is asked for at once, however few or many it fits, and however those stand in the table. Each list is put together
-from stretches of indexes. A stretch is what one index has side by side, in the order that is wanted: all of a role with one word in
-`listed_as`, say, or those of them whose names begin with something. From each no more is read than the answer can need, so that nothing
-is passed over on the way but locks that have fallen. See the indexes of `User`.
+from stretches of indexes. A stretch is what one index has side by side, in the order that is wanted: all of a role whose rows say the same
+(`ListedAs`), or those of them whose names begin with something. From each no more is read than the answer can need, and nothing is passed
+over on the way but locks that have fallen.
 
 Single accounts are in `repository.py`.
 """
@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Dialect,
     FromClause,
     Row,
-    and_,
     func,
     literal,
     select,
@@ -29,7 +29,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from secureapi.core.database import table_of
+from secureapi.core.database import same_order, table_of
 from secureapi.core.errors import Fault, Invalid
 from secureapi.core.identifiers import is_id
 from secureapi.core.pages import Page
@@ -38,33 +38,24 @@ from secureapi.users.repository import INVITED, LOCKED, NOW, RECORD
 from secureapi.users.rules import MOST_FOUND, MOST_PASSED, canonical_text
 
 _U = table_of(User).c
-_ENDING = _U.listed_as == ListedAs.ENDING.value
-_FALLEN = and_(_ENDING, _U.locked_until <= NOW)
-_STANDING = and_(_ENDING, _U.locked_until > NOW)
-_Conditions = Sequence[ColumnElement[bool]]
-"""Each one describes a stretch. No account is in two."""
-
-
-def _as(listed: ListedAs) -> ColumnElement[bool]:
-    return _U.listed_as == listed.value
-
-
-_OF_STATUS: Mapping[str, _Conditions] = {
-    Status.ACTIVE.value: (_as(ListedAs.ACTIVE), and_(_FALLEN, _U.invited_at.is_(None))),
-    INVITED: (_as(ListedAs.INVITED), and_(_FALLEN, _U.invited_at.is_not(None))),
-    LOCKED: (_as(ListedAs.LOCKED), _STANDING),
-    Status.DISABLED.value: (_as(ListedAs.DISABLED),),
+_ANY_TIME = true()
+_FALLEN, _STANDING = _U.locked_until <= NOW, _U.locked_until > NOW
+_Stretches = Sequence[tuple[ListedAs, ColumnElement[bool]]]
+"""What the rows say, and what has to be so besides. No account is in two."""
+_OF_STATUS: Mapping[str, _Stretches] = {
+    Status.ACTIVE.value: ((ListedAs.ACTIVE, _ANY_TIME), (ListedAs.ENDING, _FALLEN)),
+    INVITED: ((ListedAs.INVITED, _ANY_TIME), (ListedAs.ENDING_INVITED, _FALLEN)),
+    LOCKED: ((ListedAs.LOCKED, _ANY_TIME), (ListedAs.ENDING, _STANDING), (ListedAs.ENDING_INVITED, _STANDING)),
+    Status.DISABLED.value: ((ListedAs.DISABLED, _ANY_TIME),),
 }
 """Who is meant by the words for what an account is: the same as in `RECORD`."""
-_OF_ACTIVITY: Mapping[str, _Conditions] = {
-    Status.ACTIVE.value: (_as(ListedAs.ACTIVE), _as(ListedAs.INVITED), _FALLEN),
-    Status.DISABLED.value: (_as(ListedAs.DISABLED), _as(ListedAs.LOCKED), _STANDING),
+_OF_ACTIVITY: Mapping[str, _Stretches] = {
+    Status.ACTIVE.value: (*_OF_STATUS[Status.ACTIVE.value], *_OF_STATUS[INVITED]),
+    Status.DISABLED.value: (*_OF_STATUS[Status.DISABLED.value], *_OF_STATUS[LOCKED]),
 }
 """The same for whoever sees only `is_active`."""
+_EVERY_WORD: _Stretches = tuple((word, _ANY_TIME) for word in ListedAs)
 _FIRST_HALF, _BEHIND_HALVES = 0xD800, 0xE000
-_EVERYBODY: _Conditions = (true(),)
-_EVERY_WORD: _Conditions = tuple(map(_as, ListedAs))
-"""Everybody too, for an index in which the word stands before what is looked for."""
 
 
 def list_people(
@@ -86,7 +77,7 @@ def list_people(
     `after` is the place of an account in this order, see `place_of`: the page begins behind it. Raises `Invalid` when it is none.
     Without `by_status` only those who may use their account are told from those who may not, whatever the reason.
     """
-    wanted, passed = _Wanted(role, _stretches(status, role, by_status=by_status), sort), (page - 1) * per_page
+    wanted, passed = _Wanted(role, _stretches(status, by_status=by_status), sort, connection.dialect), (page - 1) * per_page
     if q is None:
         fitting, near = wanted.first(MOST_PASSED), wanted.first(passed + per_page, after=after)
     else:
@@ -106,10 +97,10 @@ def place_of(person: Any, sort: str) -> str:
     return person.username_canonical if sort.endswith("username") else f"{person.created_at.isoformat()}~{person.id}"
 
 
-def _stretches(status: str | None, role: str | None, *, by_status: bool) -> _Conditions:
+def _stretches(status: str | None, *, by_status: bool) -> _Stretches | None:
     """Who is meant by a word for what an account is. Raises `Invalid` for one that tells more than the caller sees."""
     if status is None:
-        return _EVERYBODY if role is None else _EVERY_WORD
+        return None
     meant = (_OF_STATUS if by_status else _OF_ACTIVITY).get(status)
     if meant is None:
         raise Invalid(faults=[Fault("/status", "not_visible", "You see who is active and who is disabled, and no more of it.")])
@@ -121,14 +112,21 @@ class _Wanted:
     """Which accounts are looked for, and in which order they are wanted."""
 
     role: str | None
-    stretches: _Conditions
+    stretches: _Stretches | None
     sort: str
+    dialect: Dialect
 
     def first(self, most: int, *, after: str | None = None) -> FromClause:
         """The places of the first so many of them, in the order that is wanted."""
-        keys = (_U.username_canonical,) if self.sort.endswith("username") else (_U.created_at,)
-        behind = () if after is None else (_behind(self.sort, after, _U),)
-        return self._gathered((_U.id, *keys), behind, _order(self.sort, _U), most)
+        if self.sort.endswith("username"):
+            key, keys = _U.username_canonical, _Keys(self._name(_U.username_canonical), _U.created_at, _U.id)
+            conditions = self._conditions(self.stretches)
+        else:
+            # No index has everybody in this order, so that none can be taken for it where a filter leaves few.
+            key, keys = _U.created_at, _Keys(_U.username_canonical, _U.created_at, _U.id)
+            conditions = self._conditions(self.stretches or _EVERY_WORD)
+        behind = () if after is None else (_behind(self.sort, after, keys),)
+        return _gathered((_U.id, key), [(*condition, *behind) for condition in conditions], _order(self.sort, keys), most)
 
     def found(self, beginning: str, *, by_address: bool) -> FromClause:
         """The places of those whose names begin like this, the first in the alphabet, and of as many found by their addresses.
@@ -136,19 +134,44 @@ class _Wanted:
         They are sorted afterwards: along the order that is wanted one might walk through the whole table, for a beginning with which
         nobody on the way begins.
         """
-        place = (_U.id, _U.created_at, _U.username_canonical)
+        place, conditions = (_U.id, _U.created_at, _U.username_canonical), self._conditions(self.stretches)
         found = []
-        for name in (_U.username_canonical, _U.email_canonical) if by_address else (_U.username_canonical,):
-            each = self._gathered((*place, name.label("name")), _begins(name, beginning), (name,), MOST_FOUND)
+        for column in (_U.username_canonical, _U.email_canonical) if by_address else (_U.username_canonical,):
+            name = self._name(column)
+            between = _between(name, beginning)
+            each = _gathered((*place, name.label("name")), [(*one, *between) for one in conditions], (name,), MOST_FOUND)
             first = select(each).order_by(each.c.name).limit(MOST_FOUND).subquery()
-            found.append(select(*(first.c[column.key] for column in place)))
+            found.append(select(*(first.c[one.key] for one in place)))
         return (union(*found) if len(found) > 1 else found[0]).subquery("found")
 
-    def _gathered(self, columns: tuple[Any, ...], narrowed: _Conditions, order: tuple[Any, ...], most: int) -> FromClause:
-        """The first so many of each stretch, since all that are wanted may be in one."""
-        of_role = () if self.role is None else (_U.role == self.role,)
-        each = [select(*columns).where(one, *of_role, *narrowed).order_by(*order).limit(most).subquery() for one in self.stretches]
-        return union_all(*map(select, each)).subquery("gathered") if len(each) > 1 else each[0]
+    def _conditions(self, stretches: _Stretches | None) -> list[tuple[ColumnElement[bool], ...]]:
+        """What each stretch is found by. There is one index for whatever is asked for: see `User`."""
+        if self.role is not None:
+            return [(_U.listed_under == f"{self.role} {word}", more) for word, more in stretches or _EVERY_WORD]
+        return [()] if stretches is None else [(_U.listed_as == word.value, more) for word, more in stretches]
+
+    def _name(self, column: Any) -> ColumnElement[str]:
+        """A name in the order of the index that has it behind the filters, which is not that of the index which holds it unique.
+
+        Otherwise a database that guesses would now and then go along that one, passing over whomever nobody asked for: all of them,
+        where those who are asked for are together at the end.
+        """
+        return column if self.role is None and self.stretches is None else same_order(column, self.dialect)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What a list is sorted by, as a row of a table has it."""
+
+    username_canonical: Any
+    created_at: Any
+    id: Any
+
+
+def _gathered(columns: tuple[Any, ...], conditions: Sequence[Sequence[Any]], order: tuple[Any, ...], most: int) -> FromClause:
+    """The first so many of each stretch, since all that are wanted may be in one."""
+    each = [select(*columns).where(*one).order_by(*order).limit(most).subquery() for one in conditions]
+    return union_all(*map(select, each)).subquery("gathered") if len(each) > 1 else each[0]
 
 
 def _order(sort: str, columns: Any) -> tuple[Any, ...]:
@@ -176,7 +199,7 @@ def _behind(sort: str, place: str, columns: Any) -> ColumnElement[bool]:
     return there < here if is_descending else there > here
 
 
-def _begins(name: ColumnElement[str], beginning: str) -> _Conditions:
+def _between(name: ColumnElement[str], beginning: str) -> tuple[ColumnElement[bool], ...]:
     """What a name that begins like this lies between, in the order of bytes: SQLite would find it by no index with LIKE."""
     end = _least_behind(beginning)
     return (name >= beginning,) if end is None else (name >= beginning, name < end)

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
 
 from sqlalchemy import CheckConstraint, Column, Computed, Index, Integer, String, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,13 +11,17 @@ from secureapi.core.identifiers import new_id
 from secureapi.users.rules import CANONICAL_LENGTH
 
 _ENDING = text("locked_until IS NOT NULL")
-_LISTED_AS = """
+_WORD = """
     CASE WHEN status = 'active' AND invited_at IS NULL THEN 'active'
          WHEN status = 'active' THEN 'invited'
          WHEN locked_at IS NULL THEN 'disabled'
          WHEN locked_until IS NULL THEN 'locked'
-         ELSE 'ending' END
+         WHEN invited_at IS NULL THEN 'ending'
+         ELSE 'ending-invited' END
 """
+_ORDERS = {"created_at_id": ("created_at", "id"), "username": ("username_canonical", "id"), "email": ("email_canonical",)}
+_NAMES = {"username_canonical": 'COLLATE "POSIX"', "email_canonical": 'COLLATE "POSIX"'}
+"""In the order of bytes, by another name than in the unique indexes: see `same_order`."""
 
 
 class Status(StrEnum):
@@ -38,6 +41,8 @@ class ListedAs(StrEnum):
     """Until somebody lifts the lock."""
     ENDING = "ending"
     """Locked until a moment. Whether that has come, no row can say."""
+    ENDING_INVITED = "ending-invited"
+    """The same, of an account whose owner has not come yet."""
 
 
 def _bytewise(length: int) -> String:
@@ -91,19 +96,18 @@ class User(Base):
 
     __table_args__ = (
         CheckConstraint("status IN ('active', 'disabled')", name="status"),
-        # Kept by the database, and for it alone: see `ListedAs`.
-        Column("listed_as", String(16), Computed(_LISTED_AS, persisted=True)),
-        Index("ix_users_created_at_id", "created_at", "id"),
-        # One for each order and each name that is looked for, behind whatever a list may be narrowed by: see `lists.py`.
-        Index("ix_users_listed_as_created_at_id", "listed_as", "created_at", "id"),
-        Index("ix_users_listed_as_username", "listed_as", "username_canonical"),
-        Index("ix_users_listed_as_email", "listed_as", "email_canonical"),
-        Index("ix_users_role_listed_as_created_at_id", "role", "listed_as", "created_at", "id"),
-        Index("ix_users_role_listed_as_username", "role", "listed_as", "username_canonical"),
-        Index("ix_users_role_listed_as_email", "role", "listed_as", "email_canonical"),
+        # Kept by the database, and for its indexes alone: what the row says, and the same behind the role. See `ListedAs`, `lists.py`.
+        Column("listed_as", String(16), Computed(_WORD, persisted=True)),
+        Column("listed_under", String(48), Computed(f"role || ' ' || {_WORD}", persisted=True)),
+        Index("ix_users_role", "role"),
+        *(
+            Index(f"ix_users_{by}_{order}", by, *columns, postgresql_ops=_NAMES)
+            for by in ("listed_as", "listed_under")
+            for order, columns in _ORDERS.items()
+        ),
         Index("ix_users_locked_until", "locked_until", postgresql_where=_ENDING, sqlite_where=_ENDING),
     )
-    __mapper_args__: ClassVar = {"exclude_properties": ["listed_as"]}
+    __mapper_args__ = {"exclude_properties": ["listed_as", "listed_under"]}  # noqa: RUF012 - read once, by SQLAlchemy
 
     def move_to(self, email: str, *, canonical: str, verified_at: datetime | None) -> None:
         """Give the account another address: the only way in which one changes."""

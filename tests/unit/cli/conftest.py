@@ -29,6 +29,25 @@ def commands_of_packages():
         yield
 
 
+def _run(*args, input=None):  # noqa: A002 - click's own word
+    apps = []
+
+    def make_app():
+        apps.append(create_app())
+        return apps[-1]
+
+    before = dict(os.environ)
+    try:
+        result = CliRunner().invoke(FlaskGroup(create_app=make_app), args, input=input)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        while apps:
+            service(Database, apps.pop()).dispose()
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
+    return result
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An empty working directory and a bare environment, in which passwords are cheap to hash."""
@@ -46,25 +65,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def flask(folder):
     """`flask("user", "list", input=...)`: the command's result, with `stdout`, `stderr` and `exit_code`."""
-    apps = []
-
-    def make_app():
-        apps.append(create_app())
-        return apps[-1]
-
-    def run(*args, input=None):  # noqa: A002 - click's own word
-        before = dict(os.environ)
-        try:
-            result = CliRunner().invoke(FlaskGroup(create_app=make_app), args, input=input)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-            while apps:
-                service(Database, apps.pop()).dispose()
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
-        return result
-
-    return run
+    return _run
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +80,7 @@ def run_in():
             for name, value in {"BCRYPT_ROUNDS": "4", **environment}.items():
                 patch.setenv(name, value)
             patch.chdir(folder)
-            result = CliRunner().invoke(FlaskGroup(), args, input=input)
-        os.environ.clear()
-        os.environ.update(before)
+            result = _run(*args, input=input)
         assert result.exit_code == 0, result.output
         return result
 

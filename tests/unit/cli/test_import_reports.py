@@ -22,13 +22,16 @@ def run(flask, *options):
 def test_a_dry_run_overwrites_nothing_but_the_report_of_another(flask, people):
     assert run(flask).exit_code == 0
     (people / "precious.txt").write_text("precious")
+    (people / "precious.txt").chmod(0o644)
     kept = {name: (people / name).read_bytes() for name in ("people.csv", "people.csv.report.ndjson", "precious.txt")}
 
     for name in kept:
         refused = run(flask, "--dry-run", "--report", name)
         assert refused.exit_code == 1
         assert "is not the report of a dry run" in refused.stderr
+    assert run(flask, "--report", "precious.txt").exit_code == 1
     assert kept == {name: (people / name).read_bytes() for name in kept}
+    assert (people / "precious.txt").stat().st_mode & 0o777 == 0o644
     assert [run(flask, "--dry-run").exit_code for _ in range(2)] == [3, 3]
 
 

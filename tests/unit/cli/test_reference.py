@@ -69,7 +69,7 @@ def test_every_endpoint_is_listed_once_with_who_may_enter_and_its_limit(app, set
     lines = endpoints_page(app, settings).splitlines()
 
     assert next(line for line in lines if "`/api/v1/auth/login`" in line).startswith("| POST | `/api/v1/auth/login` | public | 7/hour,")
-    assert any(line.startswith("| GET | `/api/v1/users/{user_id}` | any caller |") for line in lines)
+    assert any(line.startswith("| GET | `/api/v1/users/{user_id}` | self:read or users:read |") for line in lines)
     assert any(line.startswith("| GET | `/api/v1/security/events` | admin:read |") for line in lines)
     assert any("| `/livez` | public | none |" in line for line in lines)
     assert not any("`/auth/login`" in line for line in lines)

@@ -20,7 +20,7 @@ class Sample(StrictSchema):
     line = Text(most=10, pattern=LINE)
     password = Password()
     role = OneOf(["user", "admin"])
-    count = WholeNumber(least=1, most=100)
+    count = WholeNumber(least=1, most=100, is_asked=True)
     flag = Truth()
     made_at = MomentField(dump_only=True)
 

@@ -7,6 +7,7 @@ from secureapi.core.clock import FrozenClock
 from secureapi.security.database_counters import DatabaseCounters, halved
 from secureapi.security.named_limits import Limit, Protects
 from secureapi.settings.values import Rate
+from support.each import each
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -64,13 +65,13 @@ def test_one_name_and_one_subject_do_not_pay_for_another(make):
     assert [one.is_exceeded for one in spent] == [False, False, False, True]
 
 
-@pytest.mark.parametrize("requests", [1, 2, 3, 5, 8])
-@pytest.mark.parametrize("step", [0.4, 7, 19.9, 29, 31])
+@each("requests", [1, 2, 3, 5, 8])
+@each("step", [0.4, 7, 19.9, 29, 31])
 def test_never_more_than_the_whole_rate_in_any_span_of_its_length(make, clock, requests, step):
     """Whatever the rhythm, and however many windows it meets the edges of."""
     counters, accepted = [make(), make()], []
     for number in range(int(300 / step)):
-        if not counters[number % 2].spend(limit_of(requests), "192.0.2.1").is_exceeded:
+        if not counters[number % 2].spend(limit_of(requests), f"{requests} every {step}").is_exceeded:
             accepted.append(clock.now())
         clock.advance(timedelta(seconds=step))
 

@@ -110,7 +110,7 @@ def test_figures_that_cannot_be_read_are_unavailable_and_go_on_being_counted(met
     assert figures(metrics)['secureapi_limit_refusals_total{limit="login"}'] == 2
 
 
-@each("why", ["no room", "no folder"])
+@pytest.mark.parametrize("why", ["no room", "no folder"])
 def test_where_there_is_no_memory_for_them_a_process_begins_without(metrics, monkeypatch, tmp_path, why):
     def full(*_args):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -116,7 +116,9 @@ def test_a_secret_in_a_file_is_the_same_whatever_the_editor_left_around_it(tmp_p
     assert load_settings({"SECRET_KEY_FILE": str(held), "DATABASE_URL": "sqlite:///:memory:"}).secret_key == SECRET
 
 
-@pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_bytes(b"\xff\xfe\x00")], ids=["missing", "folder", "binary"])
+@pytest.mark.parametrize(
+    "make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.write_bytes(b"\xff\xfe\x00")], ids=["missing", "folder", "binary"]
+)
 def test_a_file_that_cannot_be_read_is_a_fault_that_names_neither_path_nor_content(tmp_path, make):
     make(tmp_path / CANARY)
     found = faults(SECRET_KEY=None, SECRET_KEY_FILE=str(tmp_path / CANARY))

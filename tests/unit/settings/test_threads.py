@@ -1,6 +1,5 @@
 """Whatever waits at the same time, somebody who only reads finds a thread."""
 
-
 from secureapi.core.secret_values import SecretBox
 from secureapi.security.passwords import PasswordHasher
 from secureapi.settings.rules import faults_of

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from secureapi.settings import load_settings
+from support.each import each
 from support.sample_settings import as_environment
 
 
@@ -68,3 +69,22 @@ def test_a_private_pair_of_servers_can_be_paused_and_stopped(make_services, make
     assert house.client().get("/readyz").status_code == 503
     services.postgres.start()
     assert house.client().get("/readyz").status_code == 200
+
+
+def test_a_table_tries_every_row_and_names_those_that_fail():
+    tried = []
+
+    @each("parity", [0, 1])
+    @each("number", [2, 3])
+    def even_or_odd(number, parity):
+        tried.append((number, parity))
+        assert number % 2 == parity
+
+    with pytest.raises(AssertionError, match=r"^2 of 4 cases failed\nparity = 0 number = 3: .*\nparity = 1 number = 2: "):
+        even_or_odd()
+    assert len(set(tried)) == 4
+
+
+def test_an_empty_table_proves_nothing():
+    with pytest.raises(AssertionError, match="no case was tried"):
+        each("number", [])(lambda number: None)()
