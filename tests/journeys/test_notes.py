@@ -219,6 +219,19 @@ def test_a_moderator_who_deletes_a_note_is_remembered_and_its_owner_named(notes)
     assert (event.actor_id, event.details) == (moderator.id, {"note_id": foreign})
 
 
+def test_a_moderator_who_reads_notes_is_remembered(notes):
+    person, moderator = notes.house.person(), notes.house.person(role="moderator")
+    foreign = write(notes, person)
+
+    assert exists(notes, foreign, moderator)
+    assert "Water the plants" in texts(notes, moderator)
+
+    (event,) = notes.house.events("security.object.read", subject=person)
+    assert (event.actor_id, event.details) == (moderator.id, {"kind": "notes", "object_id": foreign})
+    (listed,) = (event for event in notes.house.events("security.object.read") if event.actor_id == moderator.id and not event.subject_id)
+    assert listed.details["count"] >= 1
+
+
 def test_a_demoted_moderator_sees_what_everybody_sees(notes):
     person, moderator = notes.house.person(), notes.house.person(role="moderator")
     foreign = write(notes, person)

@@ -45,7 +45,7 @@ POST   /auth/change-password                     401       in        in        i
 POST   /auth/email/confirm                       in        in        in        in        in        -         in        in        in
 POST   /auth/email/resend                        in        in        in        in        in        -         in        in        in
 POST   /auth/email/verify                        in        in        in        in        in        -         in        in        in
-POST   /auth/introspect                          401       401       401       401       401       -         in        401       401
+POST   /auth/introspect                          401       401       401       401       401       -         400       401       401
 POST   /auth/invitation/accept                   in        in        in        in        in        -         in        in        in
 POST   /auth/login                               in        in        in        in        in        -         in        in        in
 POST   /auth/logout                              401       in        in        in        in        -         403       401       401
@@ -57,7 +57,7 @@ POST   /auth/password/reset                      in        in        in        i
 POST   /auth/reauthenticate                      401       in        in        in        in        -         403       401       401
 POST   /auth/refresh                             in        in        in        in        in        -         in        in        in
 POST   /auth/register                            in        in        in        in        in        -         in        in        in
-POST   /auth/revoke                              401       401       401       401       401       -         in        401       401
+POST   /auth/revoke                              401       401       401       401       401       -         400       401       401
 DELETE /auth/sessions                            401       in        in        in        in        -         403       401       401
 GET    /auth/sessions                            401       in        in        in        in        -         403       401       401
 DELETE /auth/sessions/{session_id}               401       404       404       404       404       in        403       401       401
@@ -195,9 +195,15 @@ def knock(house, method, rule, ids, headers):
     path = re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", lambda found: ids.get(found[1]) or "nothing", rule)
     body = {} if method in {"POST", "PUT", "PATCH"} else None
     answer = house.client().open(path, method=method, headers=headers, json=body)
-    answer.close()
     assert answer.status_code < 500, f"{method} {path}"
-    return str(answer.status_code) if answer.status_code in {401, 403, 404} else "in"
+    # Two ways of saying who one is at a door for services are turned away there, before anybody is let in.
+    is_turned_away = answer.status_code in {401, 403, 404} or _code_of(answer) == "invalid_request"
+    answer.close()
+    return str(answer.status_code) if is_turned_away else "in"
+
+
+def _code_of(answer):
+    return answer.json["code"] if answer.content_type == "application/problem+json" else None
 
 
 def measured(house, people, method, path):

@@ -56,11 +56,13 @@ def test_a_role_is_defined_listed_given_changed_and_removed(house, base):
 
     assert made.status_code == 201, made.text
     assert_headers(made)
-    assert made.json == wanted | {"permissions": ["admin:read", "self:read"], "is_built_in": False}
+    version = made.json["version"]
+    assert made.json == wanted | {"permissions": ["admin:read", "self:read"], "is_built_in": False, "version": version}
     listed = house.client().get(f"{base}/admin/roles", headers=admin.headers).json["roles"]
     assert [role["name"] for role in listed[:4]] == ["admin", "moderator", "user", "viewer"]
     assert made.json in listed
-    assert change(house, admin, name, permissions=[], rank=5).json == made.json | {"permissions": [], "rank": 5}
+    changed = change(house, admin, name, permissions=[], rank=5).json
+    assert changed == made.json | {"permissions": [], "rank": 5, "version": changed["version"]}
     answer = remove(house, admin, name)
     assert (answer.status_code, answer.get_data()) == (204, b"")
     assert_problem(remove(house, admin, name), 404, "role_not_found")

@@ -30,7 +30,7 @@ class Notes:
         with self._access.transaction(caller=caller, client=client) as objects:
             total = objects.session.scalars(select(func.count()).select_from(Note).where(visible)).one()
             listed = select(Note).where(visible).order_by(Note.id.desc()).limit(per_page).offset((page - 1) * per_page)
-            return Page(objects.session.scalars(listed).all(), total, page, per_page)
+            return Page(objects.shown(NOTES, objects.session.scalars(listed).all()), total, page, per_page)
 
     def read(self, *, note_id: str, caller: Identity, client: Client) -> Note:
         """One note. Raises `NoSuchNote` for one that is not there, and for one that this caller may not see."""

@@ -53,7 +53,7 @@ def invite_again(answers: Answers, *, who: str) -> None:
 @json_option
 @answering
 def role(answers: Answers, *, who: str, role: str) -> None:
-    """Give an account another role. Its tokens are refused from now on; a refresh gives new ones."""
+    """Give an account another role. Tokens that name the former one are refused while it has another; a refresh gives new ones."""
     person = person_called(who)
     service(Administration).change(user_id=person.id, changes={"role": role}, caller=None, client=Client.of_command_line())
     _report(answers, person.id, f"{person.username} has the role {role}.")

@@ -16,7 +16,7 @@ import structlog
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import ColumnElement, Connection, DateTime, Dialect, Engine, MetaData, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
@@ -234,6 +234,12 @@ class Database:
 def insert_or_update(dialect: Dialect) -> Any:
     """The dialect's `insert`, which has `on_conflict_do_update` on both engines."""
     return postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+
+
+def violated(error: IntegrityError) -> str:
+    """The constraint that a statement has violated: it ends with the name of its last column. No value is in it."""
+    constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    return constraint or str(error.orig).partition(" constraint failed: ")[2]
 
 
 def same_order(column: ColumnElement[str], dialect: Dialect) -> ColumnElement[str]:

@@ -60,6 +60,10 @@ ACCESS_DENIED = declare(
     severity=Severity.WARNING,
     outcome=Outcome.DENIED,
 )
+OBJECT_READ = declare(
+    "security.object.read",
+    "Somebody read an object that is not his own, since his role allows it: `kind` says which, `object_id` or, for a list, `count`.",
+)
 ACCOUNT_LOCKED = declare(
     "security.account.locked",
     "The last attempt that is allowed was wrong: this lane of the account takes no password for a while. `lane` is strangers, device "

@@ -187,7 +187,7 @@ class Guard:
             if limit:
                 self._limits.spend(limit, self._door.stranger() if declared(view, "counts_devices") else current_client().address)
         elif access.is_client:
-            g.client_id = self._proved(self._door.client, is_client=True)
+            g.client_id = self._proved(self._door.client)
             self._limits.spend(limit_of(view), f"client:{g.client_id}")
         else:
             self._let_in(access, view)
@@ -199,8 +199,8 @@ class Guard:
                 faults=[Fault(f"/{pointer_token(k)}", "unknown_parameter", "This parameter is not known here.") for k in request.args]
             )
 
-    def _proved(self, prove: Callable[[], Proved], *, is_client: bool = False) -> Proved:
-        left = self._floods.left(is_client=is_client)
+    def _proved(self, prove: Callable[[], Proved]) -> Proved:
+        left = self._floods.left()
         if left:
             self._limits.note(Spent(GENERAL, self._limits.rate(GENERAL), 0, left, is_exceeded=True))
         try:
@@ -209,8 +209,8 @@ class Guard:
             # Guessing tokens, or sending two, costs the guesser his address's budget.
             try:
                 self._limits.spend(GENERAL, current_client().address)
-            except RateLimited as refusal:
-                self._floods.remember(refusal.retry_after or 0, is_client=is_client)
+            except RateLimited as over:
+                self._floods.remember(over.retry_after or 0)
                 raise
             raise
 

@@ -27,16 +27,16 @@ class KnownFloods:
         self._lock = threading.Lock()
         self._key = urandom(32)
 
-    def left(self, *, is_client: bool) -> float:
+    def left(self) -> float:
         """For how many seconds it is still refused; 0 where that is to be found out."""
         if not self._until:
             return 0.0
-        mark = self._mark(is_client=is_client)
+        mark = self._mark()
         return max(0.0, self._until.get(mark, 0.0) - time.monotonic()) if mark else 0.0
 
-    def remember(self, seconds: float, *, is_client: bool) -> None:
+    def remember(self, seconds: float) -> None:
         """It was refused, and the address has nothing left for so many seconds."""
-        mark = self._mark(is_client=is_client)
+        mark = self._mark()
         if mark is None:
             return
         with self._lock:
@@ -45,10 +45,13 @@ class KnownFloods:
             if len(self._until) > _MOST:
                 self._until.popitem(last=False)
 
-    def _mark(self, *, is_client: bool) -> bytes | None:
-        """What stands in the headers, and whose it is; None where it is not only that which decides."""
+    def _mark(self) -> bytes | None:
+        """What stands in the headers, and whose it is; None where it is not only that which decides.
+
+        None for the secrets of services as well: wrong ones have a limit of their own, and are written down as far as it goes.
+        """
         brought = [request.environ.get(name, "") for name in ("HTTP_AUTHORIZATION", "HTTP_X_API_KEY")]
-        if "HTTP_COOKIE" in request.environ or not any(brought):
+        if "HTTP_COOKIE" in request.environ or not any(brought) or brought[0][:6].lower() == "basic ":
             return None
-        whole = "\n".join((current_client().address, "client" if is_client else "caller", *brought))
+        whole = "\n".join((current_client().address, *brought))
         return blake2b(whole.encode("utf-8", "surrogateescape"), digest_size=16, key=self._key).digest()

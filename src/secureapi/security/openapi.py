@@ -4,9 +4,11 @@ It cannot know who may enter, which refusals an endpoint can answer with, and th
 """
 
 import re
+from copy import deepcopy
+from threading import Lock
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 from flask_smorest import Api
 
 from secureapi.core.api import PROBLEM_RESPONSES, FaultSchema
@@ -74,10 +76,36 @@ _COOKIE_SCHEMES = {
 
 
 class OpenApi(Api):  # type: ignore[misc]  # flask-smorest has no types
-    """flask-smorest's registry, without its error handlers: `core.problems` answers every error."""
+    """flask-smorest's registry. It describes nothing until somebody asks: that takes longer than all the rest of a start.
+
+    Without its error handlers and the answers it describes for every status: `core.problems` answers every error.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._not_yet_described: list[tuple[Any, str]] = []
+        self._describing = Lock()
+        super().__init__(app)
+
+    def register_blueprint(self, blp: Blueprint, **options: Any) -> None:
+        """Mount it now; it is described when somebody asks."""
+        self._app.register_blueprint(blp, **options)
+        self._not_yet_described.append((blp, options.get("name", blp.name)))
+
+    def gathered(self) -> dict[str, Any]:
+        """What the declarations say, as a copy. A mistake in one is an error for whoever asks, each time."""
+        with self._describing:
+            for blueprint, name in self._not_yet_described:
+                blueprint.register_views_in_doc(self, self._app, self.spec, name=name, parameters=None)
+            for blueprint, name in self._not_yet_described:
+                self.spec.tag({"name": name, "description": blueprint.description})
+            self._not_yet_described.clear()
+            return deepcopy(self.spec.to_dict())
 
     def _register_error_handlers(self) -> None:
         """Leave the application's own handlers in place."""
+
+    def _register_responses(self) -> None:
+        """Leave out what `describe` would have to replace."""
 
 
 def init_openapi(app: Flask, *, title: str, version: str) -> OpenApi:
@@ -106,7 +134,7 @@ def init_openapi(app: Flask, *, title: str, version: str) -> OpenApi:
 
 def describe(app: Flask, api: OpenApi) -> dict[str, Any]:
     """The finished description."""
-    described: dict[str, Any] = api.spec.to_dict()
+    described = api.gathered()
     described["components"].get("responses", {}).clear()
     schemas = described["components"]["schemas"]
     for schema in StrictSchema.__subclasses__():

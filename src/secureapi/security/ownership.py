@@ -21,7 +21,7 @@ from secureapi.core.errors import Denied, NotFound, Unauthenticated
 from secureapi.core.identifiers import is_id
 from secureapi.core.requests import Client
 from secureapi.security.errors import NotYours
-from secureapi.security.events import ACCESS_DENIED
+from secureapi.security.events import ACCESS_DENIED, OBJECT_READ
 from secureapi.security.identity import Identity
 from secureapi.security.permissions import Permission
 from secureapi.security.trail import Trail
@@ -69,6 +69,10 @@ class Ownership(Generic[Owned]):
         permission = {Right.SEE: self.seen_with, Right.CHANGE: self.changed_with, Right.DELETE: self.deleted_with}[right]
         return owner_id == caller.user_id or _holds(caller, permission)
 
+    def owner_of(self, row: Owned) -> str:
+        """The id of the account whose object this is."""
+        return str(getattr(row, self.owner.key))
+
 
 def owned_by_caller(owner: InstrumentedAttribute[str], caller: Identity) -> ColumnElement[bool]:
     """The condition that an object is the caller's own; nobody's objects are nobody's."""
@@ -91,11 +95,13 @@ class _Refusal(Exception):
 class Objects:
     """Objects inside a transaction, as far as the caller may have them. `session` is for everything else."""
 
-    def __init__(self, session: Session, caller: Identity, now: datetime) -> None:
+    def __init__(self, session: Session, caller: Identity, client: Client, now: datetime, trail: Trail) -> None:
         self.session = session
         self.caller = caller
         self.now = now
         """When the transaction began."""
+        self._client = client
+        self._trail = trail
 
     def get(self, ownership: Ownership[Owned], object_id: str, right: Right) -> Owned:
         """One object, locked where it is to be changed or deleted. Raises what `ownership.missing` says, or `NotYours`."""
@@ -105,7 +111,7 @@ class Objects:
     def get_all(self, ownership: Ownership[Owned], object_ids: Sequence[str], right: Right) -> list[Owned]:
         """All of these objects in the order of their ids in the request, or none: one that is not for this caller spoils the rest.
 
-        An id that comes twice is looked at once. Raises as `get` does.
+        An id that comes twice is looked at once. Raises as `get` does. Seeing what is somebody else's leaves an event.
         """
         wanted = list(dict.fromkeys(object_ids))
         (key,) = ownership.model.__mapper__.primary_key
@@ -117,10 +123,26 @@ class Objects:
         found = {str(row.__mapper__.primary_key_from_instance(row)[0]): row for row in rows}
         for object_id in wanted:
             self._refuse(ownership, object_id, found.get(object_id), right)
+        if right is Right.SEE:
+            for object_id in wanted:
+                owner_id = ownership.owner_of(found[object_id])
+                if owner_id != self.caller.user_id:
+                    self._remember(ownership, owner_id, object_id=object_id)
         return [found[object_id] for object_id in wanted]
 
+    def shown(self, ownership: Ownership[Owned], rows: Sequence[Owned]) -> Sequence[Owned]:
+        """The rows of a list that was found with `visible_to`, as they are. If somebody else's are among them, that leaves an event."""
+        others = [row for row in rows if ownership.owner_of(row) != self.caller.user_id]
+        if others:
+            self._remember(ownership, None, count=len(others))
+        return rows
+
+    def _remember(self, ownership: Ownership[Owned], owner_id: str | None, **details: Any) -> None:
+        kind = ownership.model.__tablename__
+        self._trail.record(self.session, OBJECT_READ, client=self._client, actor=self.caller, subject_id=owner_id, kind=kind, **details)
+
     def _refuse(self, ownership: Ownership[Owned], object_id: str, row: Owned | None, right: Right) -> None:
-        owner_id = None if row is None else str(getattr(row, ownership.owner.key))
+        owner_id = None if row is None else ownership.owner_of(row)
         if owner_id is not None and ownership.allows(right, owner_id, self.caller):
             return
         is_seen = owner_id is not None and ownership.allows(Right.SEE, owner_id, self.caller)
@@ -153,7 +175,7 @@ class ObjectAccess:
         """
         try:
             with self._database.transaction(client) as session:
-                yield Objects(session, caller, self._clock.now())
+                yield Objects(session, caller, client, self._clock.now(), self._trail)
         except _Refusal as refusal:
             said, details = refusal.said, refusal.details
         except IntegrityError:

@@ -7,6 +7,7 @@ together with its environment, is left out with its reason, and the value of the
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -47,7 +48,8 @@ def written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return repr(int(value) if value.is_integer() else value)
+        # Never with an exponent, which is not read.
+        return repr(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
     return str(value)
 
 

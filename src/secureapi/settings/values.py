@@ -40,12 +40,10 @@ class Rate:
     seconds: int
 
     def __str__(self) -> str:
-        for unit, length in _UNITS.items():
-            if self.seconds == length:
-                return f"{self.requests}/{unit}"
-        # Whole days as days: a long window in seconds has more digits than are read.
-        unit, length = ("days", _UNITS["day"]) if self.seconds % _UNITS["day"] == 0 else ("seconds", 1)
-        return f"{self.requests}/{self.seconds // length} {unit}"
+        # In the longest unit that divides it: a long window in seconds has more digits than are read.
+        unit, length = next((unit, length) for unit, length in reversed(_UNITS.items()) if self.seconds % length == 0)
+        many = self.seconds // length
+        return f"{self.requests}/{unit}" if many == 1 else f"{self.requests}/{many} {unit}s"
 
 
 def rate(text: str) -> Rate:

@@ -3,6 +3,7 @@ for whoever runs them: he writes their events himself, in the same transaction (
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, or_, select
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Row, case, or_, select
 from secureapi.core.database import Database, table_of
 from secureapi.core.many_rows import insert_free
 from secureapi.users.models import User
+from secureapi.users.repository import STATUS
 from secureapi.users.rules import NO_PASSWORD
 
 _TABLE = table_of(User)
@@ -23,7 +25,7 @@ _SHOWN = (
     _U.bio,
     _U.website,
     _U.role,
-    _U.status,
+    STATUS,
     _U.email_verified_at,
     _U.created_at,
     _U.updated_at,
@@ -60,17 +62,20 @@ def taken_among(connection: Connection, *, emails: Collection[str], usernames: C
 
 
 def every_account(
-    database: Database, *, with_hashes: bool, role: str | None = None, status: str | None = None
+    database: Database, *, now: datetime, with_hashes: bool, role: str | None = None, status: str | None = None
 ) -> Iterator[Sequence[Row[Any]]]:
-    """All accounts in the order of their ids, page by page. No transaction is held open between two pages, however slowly they are read."""
+    """All accounts in the order of their ids, page by page, those whose locks have fallen by then among the active ones.
+
+    No transaction is held open between two pages, however slowly they are read.
+    """
     columns = (*_SHOWN, _HASH) if with_hashes else _SHOWN
     wanted = select(*columns).order_by(_U.id).limit(_PAGE)
     wanted = wanted.where(_U.role == role) if role else wanted
-    wanted = wanted.where(_U.status == status) if status else wanted
+    wanted = wanted.where(STATUS == status) if status else wanted
     last: str | None = None
     while True:
         with database.reading() as connection:
-            page = connection.execute(wanted.where(_U.id > last) if last else wanted).all()
+            page = connection.execute(wanted.where(_U.id > last) if last else wanted, {"now": now}).all()
         if page:
             yield page
         if len(page) < _PAGE:

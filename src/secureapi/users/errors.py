@@ -108,6 +108,13 @@ class RoleInUse(Conflict):
     detail = "There are accounts with this role. Give them another one first."
 
 
+class RoleChanged(Conflict):
+    """It is not what the caller has read any more."""
+
+    code = "role_changed"
+    detail = "Somebody has changed this role since you read it. Read it again."
+
+
 class BuiltInRole(Conflict):
     """Built-in roles are what the code says."""
 

@@ -32,6 +32,8 @@ NOW = bindparam("now", type_=_U.locked_until.type)
 _HAS_FALLEN = and_(_U.locked_at.is_not(None), _U.locked_until.is_not(None), _U.locked_until <= NOW)
 """A lock whose end has come. Every statement with this in it takes `now`. The first condition is for the index of locked accounts."""
 _IS_ACTIVE = or_(_U.status == Status.ACTIVE.value, _HAS_FALLEN)
+STATUS = case((_IS_ACTIVE, Status.ACTIVE.value), else_=Status.DISABLED.value).label("status")
+"""Whether it may be used: one that is locked is among the disabled ones."""
 PERSON = (
     _U.id,
     _U.username,
@@ -153,8 +155,7 @@ class PeopleCounted:
 
 def count_people(connection: Connection, *, now: datetime) -> PeopleCounted:
     """Count every account, in one pass. Those that are locked are among the disabled ones."""
-    status = case((_IS_ACTIVE, Status.ACTIVE.value), else_=Status.DISABLED.value).label("status")
-    one_pass = select(status, _U.role, func.count()).group_by(status, _U.role)
+    one_pass = select(STATUS, _U.role, func.count()).group_by(STATUS, _U.role)
     counted = connection.execute(one_pass, {"now": now}).all()
     by_status: Counter[str] = Counter()
     by_role: Counter[str] = Counter()

@@ -196,7 +196,7 @@ def _administration(on: Ground, mail: Messages, proof: ProofsOfIdentity) -> Iter
     )
     yield imports
     yield RowImports(database=on.database, trail=on.trail, authority=authority, imports=imports)
-    yield Exports(database=on.database, trail=on.trail)
+    yield Exports(database=on.database, clock=on.clock, trail=on.trail)
     yield Directory(database=on.database, clock=on.clock, trail=on.trail)
     yield Roles(database=on.database, clock=on.clock, trail=on.trail, authority=authority)
     yield Explanations(database=on.database, clock=on.clock, trail=on.trail, authority=authority)

@@ -28,7 +28,8 @@ def events_of(kind):
 def test_a_role_is_defined_given_explained_and_removed(roles, users):
     made = json.loads(roles("define", "auditor", "--permission", "admin:read", "--description", "Reads the trail", "--json").stdout)
     assert made == {
-        "name": "auditor", "description": "Reads the trail", "rank": 20, "permissions": ["admin:read"], "is_built_in": False
+        "name": "auditor", "description": "Reads the trail", "rank": 20, "permissions": ["admin:read"], "is_built_in": False,
+        "version": made["version"],
     }  # fmt: skip
     assert "Reads the trail" in roles("list").stdout
     assert users("invite", "--email", "a@example.com", "--username", "anna", "--role", "auditor").exit_code == 0

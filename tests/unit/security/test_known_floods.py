@@ -25,12 +25,12 @@ def asking(key="sa_live_one", address="192.0.2.1", **headers):
 
 def remember(floods, seconds=30.0, **request):
     with asking(**request):
-        floods.remember(seconds, is_client=False)
+        floods.remember(seconds)
 
 
-def left(floods, *, is_client=False, **request):
+def left(floods, **request):
     with asking(**request):
-        return floods.left(is_client=is_client)
+        return floods.left()
 
 
 def test_the_same_from_the_same_address_is_refused_for_as_long_as_the_limit_is_used_up(floods, now):
@@ -42,21 +42,22 @@ def test_the_same_from_the_same_address_is_refused_for_as_long_as_the_limit_is_u
     assert left(floods) == 0
 
 
-def test_another_key_another_address_and_another_kind_of_door_are_looked_at(floods):
+def test_another_key_another_address_and_another_header_are_looked_at(floods):
     remember(floods)
 
     assert left(floods, key="sa_live_two") == 0
     assert left(floods, address="192.0.2.2") == 0
     assert left(floods, Authorization="Bearer x") == 0
-    assert left(floods, is_client=True) == 0
     assert left(floods) == 30
 
 
-def test_what_a_cookie_decides_and_what_brings_nothing_is_not_remembered(floods):
+def test_what_a_cookie_decides_what_brings_nothing_and_secrets_of_services_are_not_remembered(floods):
     remember(floods, Cookie="a=b")
     remember(floods, key="")
+    remember(floods, key="", Authorization="Basic c2hvcDp3cm9uZw==")
 
     assert [left(floods, Cookie="a=b"), left(floods, key=""), left(floods)] == [0, 0, 0]
+    assert left(floods, key="", Authorization="Basic c2hvcDp3cm9uZw==") == 0
 
 
 def test_a_flood_of_made_up_keys_fills_no_memory(floods, monkeypatch):

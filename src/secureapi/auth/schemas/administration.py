@@ -83,10 +83,17 @@ class RoleChange(StrictSchema):
     description = Text(most=200, pattern=LINE)
     permissions = fields.List(OneOf(_PERMISSIONS), validate=each_once, metadata={"uniqueItems": True})
     rank = WholeNumber(least=0, most=99)
+    version = Text(
+        least=16,
+        most=16,
+        pattern=r"[0-9a-f]{16}",
+        says="A version has sixteen hexadecimal digits.",
+        metadata={"description": "That of the role as you have read it: then it is changed only if nobody else has changed it since."},
+    )
 
     @validates_schema
     def _something(self, data: dict[str, Any], **_kwargs: Any) -> None:
-        if not data:
+        if not data.keys() - {"version"}:
             raise ValidationError(Message("empty", "Name at least one field to change."))
 
 
@@ -98,6 +105,7 @@ class RoleResponse(StrictSchema):
     rank = fields.Integer(required=True)
     permissions = fields.List(fields.String(), required=True)
     is_built_in = fields.Boolean(required=True)
+    version = fields.String(required=True, metadata={"description": "Another one for each description, rank and permissions."})
 
 
 class RolesResponse(StrictSchema):

@@ -35,6 +35,7 @@ from secureapi.users.names import canonical_or_refused, refuse_reserved
 from secureapi.users.repository import UserRepository, find_person
 from secureapi.users.rules import canonical_text
 from secureapi.users.service.authority import Authority, Case
+from secureapi.users.taken import taken
 
 _GUARDED = frozenset({"role", "status", "email"})
 """What needs `admin:write`, and a person. Whoever sets the address of an account can have the account."""
@@ -104,9 +105,9 @@ class Administration:
                 refuse_reserved(changes["username"])
             try:
                 person = self._seen(case, caller, client, is_changed=self._put(case, changes, caller, client))
-            except IntegrityError:
+            except IntegrityError as error:
                 # Within the case, so that it is remembered: whoever asks for one taken name after the other finds out who is here.
-                raise ProfileRefused from None
+                raise ProfileRefused(faults=taken(error, case.actor)) from None
         if takes_away:
             self._callers.user_changed(user_id)
         return person
@@ -218,8 +219,9 @@ class Administration:
             self._notices.leave(session, "notice.address_taken", user)
         user.move_to(email, canonical=canonical_or_refused(email), verified_at=case.now)
         user.pending_email = None
-        self._links.withdraw(session, user.id, *_LINKS, Purpose.VERIFY_EMAIL, Purpose.NOT_ME)
-        if user.invited_at:
+        stays = {Purpose.INVITATION} if user.invited_at and not is_elsewhere else set()
+        self._links.withdraw(session, user.id, *({*_LINKS, Purpose.VERIFY_EMAIL, Purpose.NOT_ME} - stays))
+        if user.invited_at and is_elsewhere:
             # Whoever reads at the former address has a link that opens nothing now; nobody had the account.
             user.invited_at = case.now
             self._outbox.add(session, INVITATION, user_id=user.id, invited_by=caller.user_id if caller else None)
@@ -279,8 +281,14 @@ class Administration:
         return True
 
     def _throw_out(self, case: Case, reason: str) -> int:
-        """End every session, and have every device and open link forgotten. How many sessions they were."""
-        case.user.devices_since = case.user.updated_at = case.now
+        """End every session, and have every device and open link forgotten. How many sessions they were.
+
+        Nobody can be thrown out of an account that nobody has had: its invitation opens nothing while it may not be used, and is good again
+        afterwards.
+        """
+        case.user.updated_at = case.now
+        if case.user.invited_at is None:
+            case.user.devices_since = case.now
         return SessionRepository(case.session).end_all_of(case.user.id, reason=reason, now=case.now)
 
 

@@ -25,6 +25,7 @@ from secureapi.users.names import canonical_or_refused, refuse_reserved
 from secureapi.users.repository import UserRepository, find_person
 from secureapi.users.rules import canonical_text
 from secureapi.users.service.authority import Authority, granted
+from secureapi.users.taken import taken
 
 _NEEDED = (Permission.USERS_WRITE, Permission.ADMIN_WRITE)
 """To make an account for somebody else, and to send the invitation again."""
@@ -101,9 +102,9 @@ class NewAccounts:
             user.role = standing.role
             try:
                 UserRepository(session).add(user)
-            except IntegrityError:
+            except IntegrityError as error:
                 # Here, so that it is remembered: whoever asks for one address after the other finds out who has an account.
-                raise RegistrationRefused from None
+                raise RegistrationRefused(faults=taken(error, actor)) from None
             self._trail.record(
                 session, events.CREATED, client=client, actor=caller, subject_id=user.id, role=user.role, is_invited=is_invited
             )

@@ -119,6 +119,10 @@ class RequestedMail:
         user = self._owner(session, note)
         if user is None or user.invited_at is None or not user.is_active_at(self._clock.now()):
             return
+        # Of all that are sent there, whoever asks: an account for each tag of one mailbox, or one that is given away and back, floods it.
+        whom = self._budget.recipient(user.email)
+        if not self._budget.allows(session, note, topic=_INVITE.topic, whom=whom, user_id=user.id):
+            return
         # A username, which has a strict alphabet: of his other names somebody who has an administrator's session could make a message.
         inviter = note.details.get("invited_by") or ""
         name = find_usernames(session.connection(), [inviter] if inviter else []).get(inviter)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from secureapi.core.clock import rfc3339
+from secureapi.core.clock import Clock, rfc3339
 from secureapi.core.database import Database
 from secureapi.core.requests import Client
 from secureapi.security.trail import Trail
@@ -17,8 +17,9 @@ _MOMENTS = ("email_verified_at", "created_at", "updated_at")
 class Exports:
     """All accounts, for operators."""
 
-    def __init__(self, *, database: Database, trail: Trail) -> None:
+    def __init__(self, *, database: Database, clock: Clock, trail: Trail) -> None:
         self._database = database
+        self._clock = clock
         self._trail = trail
 
     def pages(
@@ -28,7 +29,8 @@ class Exports:
         with self._database.transaction(client) as session:
             self._trail.record(session, events.EXPORTED, client=client, with_hashes=with_hashes, role=role, status=status)
         columns = (*COLUMNS, "password_hash") if with_hashes else COLUMNS
-        for page in every_account(self._database, with_hashes=with_hashes, role=role, status=status):
+        now = self._clock.now()
+        for page in every_account(self._database, now=now, with_hashes=with_hashes, role=role, status=status):
             people = [{column: getattr(row, column) for column in columns} for row in page]
             for person in people:
                 person.update({name: rfc3339(person[name]) for name in _MOMENTS if person[name] is not None})

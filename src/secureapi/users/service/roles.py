@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +18,7 @@ from secureapi.security.permissions import PERMISSIONS_OF, RANK_OF, Permission, 
 from secureapi.security.trail import Trail
 from secureapi.users import events
 from secureapi.users.custom_roles import CustomRoles, as_text, list_custom, permissions_in
-from secureapi.users.errors import BuiltInRole, RoleBeyondOwn, RoleExists, RoleInUse
+from secureapi.users.errors import BuiltInRole, RoleBeyondOwn, RoleChanged, RoleExists, RoleInUse
 from secureapi.users.models import CustomRole
 from secureapi.users.rules import RESERVED_ROLES
 from secureapi.users.service.authority import Authority
@@ -43,6 +44,8 @@ class RoleShown:
     rank: int
     permissions: tuple[str, ...]
     is_built_in: bool
+    version: str
+    """Stands for all the rest: whoever changes it says by this on top of what."""
 
 
 class Roles:
@@ -93,16 +96,21 @@ class Roles:
         description: str | None = None,
         permissions: Iterable[str] | None = None,
         rank: int | None = None,
+        version: str | None = None,
         caller: Identity | None,
         client: Client,
     ) -> RoleShown:
         """Change what is given. It must be below the caller before and after.
 
-        Raises `NoSuchRole`, `BuiltInRole`, `RoleBeyondOwn`, and `StepUpRequired` without a recent proof.
+        With a `version` only if it still is what the caller has read: of two who take something away and add something, the second would
+        give back what the first took. Raises `NoSuchRole`, `BuiltInRole`, `RoleBeyondOwn`, `RoleChanged`, and `StepUpRequired` without
+        a recent proof.
         """
         with self._authority.opening(act="roles.change", needs=_NEEDED, caller=caller, client=client) as (session, actor):
             self._authority.require_recent(caller)
             role = _held(session, actor, name)
+            if version not in {None, _shown_of(role).version}:
+                raise RoleChanged
             before = {"rank": role.rank, "permissions": role.permissions.split()}
             role.description = role.description if description is None else description
             role.rank = role.rank if rank is None else rank
@@ -158,4 +166,6 @@ def _shown_of(role: CustomRole) -> RoleShown:
 
 
 def _shown(name: str, description: str, rank: int, permissions: Iterable[Permission], *, is_built_in: bool = False) -> RoleShown:
-    return RoleShown(name, description, rank, tuple(sorted(one.value for one in permissions)), is_built_in)
+    values = tuple(sorted(one.value for one in permissions))
+    content = "\0".join((description, str(rank), *values))
+    return RoleShown(name, description, rank, values, is_built_in, sha256(content.encode()).hexdigest()[:16])
