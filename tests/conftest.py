@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 import pytest
 
 from secureapi.core.clock import FrozenClock
-from support.describing import put_off_responses
 from support.processes import ServiceMissing
 from support.sample_settings import make_settings as _make_settings
 from support.services import Addresses, Services
@@ -20,7 +19,6 @@ from support.site import Site, prepare
 ENGINES = ("embedded", "scaled")
 _services = pytest.StashKey[Services]()
 _loaded_by_importing = frozenset(sys.modules)
-put_off_responses()
 
 
 def pytest_configure():

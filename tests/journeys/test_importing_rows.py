@@ -171,7 +171,7 @@ class TestRoles:
     def lesser(self, house):
         """Somebody who may import, and may do less than an administrator."""
         name = f"registrar-{secrets.token_hex(4)}"
-        wanted = ["self:read", "self:write", "content:read", "content:write", "users:write", "admin:write"]
+        wanted = ["self:read", "self:write", "content:read", "content:write", "users:read", "users:write", "admin:read", "admin:write"]
         house.service(Roles).define(name=name, description="", permissions=wanted, rank=60, caller=None, client=TERMINAL)
         person = house.person()
         house.service(Administration).change(user_id=person.id, changes={"role": name}, caller=None, client=TERMINAL)

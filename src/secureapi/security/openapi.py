@@ -135,7 +135,6 @@ def init_openapi(app: Flask, *, title: str, version: str) -> OpenApi:
 def describe(app: Flask, api: OpenApi) -> dict[str, Any]:
     """The finished description."""
     described = api.gathered()
-    described["components"].get("responses", {}).clear()
     schemas = described["components"]["schemas"]
     for schema in StrictSchema.__subclasses__():
         if schema.also and schema.__name__ in schemas:

@@ -52,13 +52,13 @@ def usernames_among(connection: Connection, canonical: Collection[str]) -> set[s
     return set(connection.scalars(select(_U.username_canonical).where(_U.username_canonical.in_(canonical))))
 
 
-def taken_among(connection: Connection, *, emails: Collection[str], usernames: Collection[str]) -> tuple[set[str], set[str]]:
-    """Which of these canonical addresses and usernames are taken."""
-    wanted = select(_U.email_canonical, _U.username_canonical).where(
+def taken_among(connection: Connection, *, emails: Collection[str], usernames: Collection[str]) -> dict[str, str]:
+    """Which of these canonical addresses and usernames are taken, with the id of whoever has each. A username has no @."""
+    wanted = select(_U.id, _U.email_canonical, _U.username_canonical).where(
         or_(_U.email_canonical.in_(emails), _U.username_canonical.in_(usernames))
     )
     found = connection.execute(wanted).all()
-    return {row.email_canonical for row in found}, {row.username_canonical for row in found}
+    return {name: row.id for row in found for name in (row.email_canonical, row.username_canonical)}
 
 
 def every_account(

@@ -84,12 +84,14 @@ ROLE_REDEFINED = declare("roles.redefined", "A role was changed for everybody wh
 ROLE_REMOVED = declare("roles.removed", "A role that nobody had was removed.", severity=Severity.WARNING)
 IMPORTED = declare(
     "users.imported",
-    "People of another system were imported, each with an event of his own; `import` is the same in all of them.",
+    "People of another system were imported, each with an event of his own; `import` is the same in all of them. Over HTTP it says "
+    "with `taken` and `taken_by` which accounts stood in the way.",
     severity=Severity.WARNING,
 )
 IMPORT_TRIED = declare(
     "users.import.tried",
-    "Somebody asked what would become of people of another system if they were imported, and learned which names and addresses are taken.",
+    "Somebody asked what would become of people of another system if they were imported, and learned which names and addresses are taken: "
+    "by how many accounts is `taken`, and their ids are in `taken_by`.",
 )
 EXPORTED = declare(
     "users.exported",

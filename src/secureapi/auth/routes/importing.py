@@ -22,7 +22,7 @@ _EXAMPLE = {
 
 
 @people.post("/import")
-@requires(Permission.USERS_WRITE, Permission.ADMIN_WRITE)
+@requires(Permission.USERS_READ, Permission.ADMIN_READ, Permission.USERS_WRITE, Permission.ADMIN_WRITE)
 @people_only
 @recently_authenticated
 @limited("user_import")

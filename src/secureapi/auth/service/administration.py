@@ -219,8 +219,11 @@ class Administration:
             self._notices.leave(session, "notice.address_taken", user)
         user.move_to(email, canonical=canonical_or_refused(email), verified_at=case.now)
         user.pending_email = None
-        stays = {Purpose.INVITATION} if user.invited_at and not is_elsewhere else set()
-        self._links.withdraw(session, user.id, *({*_LINKS, Purpose.VERIFY_EMAIL, Purpose.NOT_ME} - stays))
+        links = [*_LINKS, Purpose.VERIFY_EMAIL, Purpose.NOT_ME]
+        if not is_elsewhere:
+            # Where only the spelling differs, it stays with whoever has it: another one each time would flood him.
+            links.remove(Purpose.INVITATION)
+        self._links.withdraw(session, user.id, *links)
         if user.invited_at and is_elsewhere:
             # Whoever reads at the former address has a link that opens nothing now; nobody had the account.
             user.invited_at = case.now

@@ -16,7 +16,7 @@ from secureapi.core.database import Database
 from secureapi.core.identifiers import new_id
 from secureapi.core.requests import Client
 from secureapi.security.identity import Identity
-from secureapi.security.permissions import Role, Standing
+from secureapi.security.permissions import Permission, Role, Standing
 from secureapi.security.trail import Trail
 from secureapi.users import events
 from secureapi.users.custom_roles import list_custom, standing_of
@@ -27,6 +27,10 @@ from secureapi.users.service.authority import Authority, granted
 from secureapi.users.service.import_users import ImportOrder, Imports, Outcome
 
 _ACT = "import"
+_NEEDED = (Permission.USERS_READ, Permission.ADMIN_READ, Permission.USERS_WRITE, Permission.ADMIN_WRITE)
+"""As the endpoint asks for them. Those to read as well: each row that is refused as taken tells who has an account, see `users/taken.py`."""
+_MOST_TOLD = 100
+"""So many accounts an event names. No more rows come with one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,12 @@ class ImportedRows:
     @property
     def created(self) -> int:
         return len(self.outcomes) - self.refused
+
+    @property
+    def met(self) -> dict[str, Any]:
+        """Whose names and addresses were asked for: the answer has told that they are taken, and so of whom there is an account."""
+        ids = sorted({outcome.taken_by for outcome in self.outcomes if outcome.taken_by})
+        return {"taken": len(ids), "taken_by": ids[:_MOST_TOLD]}
 
 
 class RowImports:
@@ -73,7 +83,7 @@ class RowImports:
         `role` is for everybody, unless `with_roles` has each row say its own. Raises `Invalid` for a role that there is not, `GrantRefused`
         for one that the caller may not give, and `Unauthenticated`; a row with such a role is refused by itself.
         """
-        with self._authority.opening(act=_ACT, caller=caller, client=client) as (session, actor):
+        with self._authority.opening(act=_ACT, needs=_NEEDED, caller=caller, client=client) as (session, actor):
             granted(session, actor, role)
             roles, grantable = _roles(session, actor)
         rules = Rules(
@@ -87,7 +97,7 @@ class RowImports:
 
         @contextmanager
         def begin(given: Collection[str]) -> Iterator[Connection]:
-            with self._authority.opening(act=_ACT, caller=caller, client=client) as (session, actor):
+            with self._authority.opening(act=_ACT, needs=_NEEDED, caller=caller, client=client) as (session, actor):
                 for name in sorted(given):
                     granted(session, actor, name)
                 yield session.connection()
@@ -104,7 +114,7 @@ class RowImports:
         records = read_rows(rows, are_cells=format_name == "csv")
         batches = self._imports.run(records, order, client=client)
         done = ImportedRows(order.id, dry_run, [outcome for batch in batches for outcome in batch.outcomes])
-        self._imports.note_end(order, created=done.created, refused=done.refused, client=client)
+        self._imports.note_end(order, created=done.created, refused=done.refused, client=client, **done.met)
         self._note_grants_refused(done, caller, client)
         return done
 

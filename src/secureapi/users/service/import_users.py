@@ -7,7 +7,7 @@ The id of an account follows from the import, the number of its row and what sta
 before its report was written can tell, when it goes on, which accounts are its own: each row is done exactly once.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
@@ -56,6 +56,8 @@ class Outcome:
     user_id: str | None = None
     source_id: str | None = None
     faults: tuple[Fault, ...] = ()
+    taken_by: str | None = None
+    """The id of the account that stands in the way. For the trail: nobody else is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +102,8 @@ class _Ready:
     user_id: str
     password_hash: str
 
-    def refused(self, fault: Fault) -> Outcome:
-        return Outcome(self.row.record.number, self.row.record.line, self.row.digest, None, self.account.source_id, (fault,))
+    def refused(self, fault: Fault, *, taken_by: str | None = None) -> Outcome:
+        return Outcome(self.row.record.number, self.row.record.line, self.row.digest, None, self.account.source_id, (fault,), taken_by)
 
     def created(self, *, is_dry: bool = False) -> Outcome:
         user_id = None if is_dry else self.user_id
@@ -150,10 +152,10 @@ class Imports:
                 outcomes = sorted([*prepared.refused, *done], key=lambda outcome: outcome.number)
                 yield Batch(tuple(outcomes), prepared.skipped)
 
-    def note_end(self, order: ImportOrder, *, created: int, refused: int, client: Client) -> None:
-        """Leave in the trail that an import was run, and what came of it."""
+    def note_end(self, order: ImportOrder, *, created: int, refused: int, client: Client, **told: Any) -> None:
+        """Leave in the trail that an import was run, and what came of it. `told` is what else its event says."""
         with self._database.transaction(client) as session:
-            details: dict[str, Any] = {"import": order.id, "created": created, "refused": refused, "role": order.rules.role}
+            details: dict[str, Any] = {"import": order.id, "created": created, "refused": refused, "role": order.rules.role, **told}
             happened = events.IMPORT_TRIED if order.is_dry else events.IMPORTED
             self._trail.record(session, happened, client=client, actor=order.caller, **details)
 
@@ -229,12 +231,13 @@ class Imports:
             todo = [one for one in ready if one.user_id not in known and one.account.role in there]
             done = self._insert_named(connection, todo, _first_names(connection, todo))
             left = [one for one in todo if one.user_id not in done]
-            faults = _conflicts(connection, left) | {one.user_id: _ROLE_GONE for one in ready if one.account.role not in there}
-            again = [one for one in left if faults[one.user_id] == _USERNAME_TAKEN and _may_be_renamed(one, order.rules)]
+            gone = {one.user_id: one.refused(_ROLE_GONE) for one in ready if one.account.role not in there}
+            refused = _conflicts(connection, left) | gone
+            again = [one for one in left if refused[one.user_id].faults == (_USERNAME_TAKEN,) and _may_be_renamed(one, order.rules)]
             done |= self._insert_named(connection, again, {one.user_id: _last_name(one) for one in again})
             self._note(connection, [one for one in todo if one.user_id in done], order, client)
         done |= known
-        return [one.created() if one.user_id in done else one.refused(faults[one.user_id]) for one in ready]
+        return [one.created() if one.user_id in done else refused[one.user_id] for one in ready]
 
     def _insert_named(self, connection: Connection, ready: Sequence[_Ready], names: dict[str, str]) -> set[str]:
         now = self._clock.now()
@@ -273,14 +276,14 @@ class Imports:
         emails = [one.account.email_canonical for one in ready]
         usernames = [canonical_text(one.account.username) for one in ready if one.account.username]
         with self._database.reading() as connection:
-            taken_emails, taken_usernames = taken_among(connection, emails=emails, usernames=usernames)
+            taken = taken_among(connection, emails=emails, usernames=usernames)
         outcomes = []
         for one in ready:
             email, username = one.account.email_canonical, canonical_text(one.account.username or "")
-            if email in taken_emails or not seen.is_first("email", email):
-                outcomes.append(one.refused(_EMAIL_TAKEN))
-            elif username and (username in taken_usernames or not seen.is_first("username", username)):
-                outcomes.append(one.refused(_USERNAME_TAKEN))
+            if email in taken or not seen.is_first("email", email):
+                outcomes.append(one.refused(_EMAIL_TAKEN, taken_by=taken.get(email)))
+            elif username and (username in taken or not seen.is_first("username", username)):
+                outcomes.append(one.refused(_USERNAME_TAKEN, taken_by=taken.get(username)))
             else:
                 outcomes.append(one.created(is_dry=True))
         return outcomes
@@ -306,10 +309,18 @@ def _may_be_renamed(one: _Ready, rules: Rules) -> bool:
     return one.account.username is None or rules.replaces_usernames
 
 
-def _conflicts(connection: Connection, left: Sequence[_Ready]) -> dict[str, Fault]:
-    """Why each of these was not inserted, by his id."""
+def _conflicts(connection: Connection, left: Sequence[_Ready]) -> dict[str, Outcome]:
+    """What becomes of each of these, who were not inserted, by his id."""
     if not left:
         return {}
     emails = {one.account.email_canonical for one in left}
-    taken, _ = taken_among(connection, emails=emails, usernames=())
-    return {one.user_id: _EMAIL_TAKEN if one.account.email_canonical in taken else _USERNAME_TAKEN for one in left}
+    usernames = {canonical_text(one.account.username) for one in left if one.account.username}
+    taken = taken_among(connection, emails=emails, usernames=usernames)
+    return {one.user_id: _in_the_way(one, taken) for one in left}
+
+
+def _in_the_way(one: _Ready, taken: Mapping[str, str]) -> Outcome:
+    email = one.account.email_canonical
+    if email in taken:
+        return one.refused(_EMAIL_TAKEN, taken_by=taken[email])
+    return one.refused(_USERNAME_TAKEN, taken_by=taken.get(canonical_text(one.account.username or "")))
