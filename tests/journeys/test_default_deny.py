@@ -50,7 +50,7 @@ PATCH      /users/me                                  self:write                
 POST       /users/me/change-password                  any caller                   login
 GET        /users/<id:user_id>                        self:read or users:read      api
 POST       /users                                     admin:write and users:write  api
-POST       /users/import                              admin:read, admin:write, users:read and users:write (no keys)  user_import
+POST       /users/import                              admin:read and admin:write and users:read and users:write (no keys)  user_import
 PATCH      /users/<id:user_id>                        users:write                  api
 DELETE     /users/<id:user_id>                        users:delete (no keys)       api
 POST       /users/<id:user_id>/invite                 admin:write and users:write (no keys)  api

@@ -320,7 +320,9 @@ class _WithoutRedisOnPostgresql(_WithoutRedis):
 @pytest.mark.parametrize("kept", [_InProcess, _InRedis, _WithoutRedis, _WithoutRedisOnPostgresql])
 def test_every_named_limit_tells_the_truth_about_the_time_to_wait(make_house, monkeypatch, kept):
     """AC-91."""
-    rates = {f"{name}_rate_limit": "4/60 seconds" for name in ("login", "register", "recovery", "refresh", "client", "profile", "user_import")}
+    rates = {
+        f"{name}_rate_limit": "4/60 seconds" for name in ("login", "register", "recovery", "refresh", "client", "profile", "user_import")
+    }
     rates |= {"password_check_rate_limit": "6/90 seconds", "register_global_rate_limit": "8/hour"}
     place = kept(make_house, monkeypatch, rate_limit_max_requests=4, rate_limit_window_seconds=45, **rates)
     client, declared = place.house.client(), place.house.service(Limits).rates

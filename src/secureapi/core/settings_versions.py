@@ -4,6 +4,7 @@ Every version is one row that is only ever inserted, and holds all overrides tog
 nothing to put together in the wrong order. Who may change what is decided in `auth/service/configuration.py`.
 """
 
+import json
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +20,7 @@ from secureapi.core.database import Base, Database, Moment, table_of
 from secureapi.core.errors import Unavailable
 from secureapi.core.statements import Statement
 from secureapi.settings.in_force import SettingsInForce
+from secureapi.settings.overrides import Overrides
 
 COMMENT_LENGTH = 500
 EFFECTIVE_WITHIN_SECONDS = 5
@@ -61,18 +63,29 @@ _NEWER: Select[Any] = select(_T.number, _T.overrides).where(_T.number > bindpara
 _NEWER_BY_NUMBER = Statement(_NEWER)
 
 
-def newest(connection: Connection) -> Row[Any] | None:
+def newest(connection: Connection) -> tuple[int, Overrides] | None:
     """Number and overrides of the newest version. None where nobody has ever changed anything."""
-    found: Row[Any] | None = connection.execute(_NEWER, {"known": 0}).first()
-    return found
+    found = connection.execute(_NEWER, {"known": 0}).first()
+    return (found.number, _as_texts(found.overrides)) if found else None
 
 
-def find_overrides(connection: Connection, number: int) -> Mapping[str, str] | None:
+def find_overrides(connection: Connection, number: int) -> Overrides | None:
     """The overrides of one version. None for one that never was; of version 0 there are none."""
     if number == 0:
         return {}
-    found: Mapping[str, str] | None = connection.execute(select(_T.overrides).where(_T.number == number)).scalar_one_or_none()
-    return found
+    found = connection.execute(select(_T.overrides).where(_T.number == number)).one_or_none()
+    return _as_texts(found.overrides) if found else None
+
+
+def _as_texts(kept: Any) -> Overrides:
+    """What a row has, as texts by names, whatever it has: another build may have written it, or somebody by hand.
+
+    What makes no sense then is found unusable by its name, as any other text.
+    """
+    if not isinstance(kept, Mapping):
+        _log.warning("settings.unreadable", reason=type(kept).__name__)
+        return {}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in kept.items()}
 
 
 def add(connection: Connection, **version: Any) -> None:
@@ -144,5 +157,5 @@ class SettingsWatch:
             self._look_again_at, self._wait_from = began + _LOOK_SECONDS, began + _STALE_SECONDS
             self._has_looked = True
         if found is not None:
-            self._settings.take(found.number, found.overrides)
+            self._settings.take(found.number, _as_texts(found.overrides))
             _log.info("settings.learned", version=found.number)

@@ -1,4 +1,4 @@
-"""Credentials that were refused to an address that is over its limit: for as long as it is, they are refused again without a look.
+"""Credentials that were refused to an address that is over its limit: while it is, they are refused again, with a look every ten seconds.
 
 A program that goes on with a key that was revoked would have a query of the database for each request, and so would whoever floods us with
 one. Only what was refused is remembered, by the process that refused it: somebody with a good key behind the same address gets in. So
@@ -16,14 +16,17 @@ from flask import request
 from secureapi.core.requests import current_client
 
 _MOST = 4096
-"""What is remembered of a flood: 16 bytes and a moment for each."""
+"""What is remembered of a flood: 16 bytes and two moments for each."""
+_LOOK_AGAIN_SECONDS = 10.0
+"""After that there is one more look: it may be good again by then, since a lock has ended, or the limit may be another one."""
 
 
 class KnownFloods:
     """Remembers until when what the request at hand has brought is not worth another look."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._until: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+        """When to look again, and when the address has something left, by what was brought."""
         self._lock = threading.Lock()
         self._key = urandom(32)
 
@@ -31,8 +34,9 @@ class KnownFloods:
         """For how many seconds it is still refused; 0 where that is to be found out."""
         if not self._until:
             return 0.0
-        mark = self._mark()
-        return max(0.0, self._until.get(mark, 0.0) - time.monotonic()) if mark else 0.0
+        mark, now = self._mark(), time.monotonic()
+        look_again, until = self._until.get(mark, (0.0, 0.0)) if mark else (0.0, 0.0)
+        return until - now if now < look_again else 0.0
 
     def remember(self, seconds: float) -> None:
         """It was refused, and the address has nothing left for so many seconds."""
@@ -40,7 +44,8 @@ class KnownFloods:
         if mark is None:
             return
         with self._lock:
-            self._until[mark] = time.monotonic() + seconds
+            now = time.monotonic()
+            self._until[mark] = (now + min(seconds, _LOOK_AGAIN_SECONDS), now + seconds)
             self._until.move_to_end(mark)
             if len(self._until) > _MOST:
                 self._until.popitem(last=False)

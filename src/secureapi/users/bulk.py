@@ -71,7 +71,7 @@ def every_account(
     columns = (*_SHOWN, _HASH) if with_hashes else _SHOWN
     wanted = select(*columns).order_by(_U.id).limit(_PAGE)
     wanted = wanted.where(_U.role == role) if role else wanted
-    wanted = wanted.where(STATUS == status) if status else wanted
+    wanted = wanted.where(STATUS.element == status) if status else wanted
     last: str | None = None
     while True:
         with database.reading() as connection:

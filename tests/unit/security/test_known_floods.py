@@ -35,10 +35,18 @@ def left(floods, **request):
 
 def test_the_same_from_the_same_address_is_refused_for_as_long_as_the_limit_is_used_up(floods, now):
     assert left(floods) == 0
-    remember(floods)
-    now[0] += 10
-    assert left(floods) == 20
-    now[0] += 20
+    remember(floods, 6.0)
+    now[0] += 4
+    assert left(floods) == 2
+    now[0] += 2
+    assert left(floods) == 0
+
+
+def test_what_may_be_good_again_gets_a_look_every_ten_seconds_however_long_the_limit_is(floods, now):
+    remember(floods, 86_400.0)
+    now[0] += 9
+    assert left(floods) == 86_391
+    now[0] += 1
     assert left(floods) == 0
 
 

@@ -28,7 +28,7 @@ from secureapi.users.service.import_users import ImportOrder, Imports, Outcome
 
 _ACT = "import"
 _NEEDED = (Permission.USERS_READ, Permission.ADMIN_READ, Permission.USERS_WRITE, Permission.ADMIN_WRITE)
-"""As the endpoint asks for them. Those to read as well: each row that is refused as taken tells who has an account, see `users/taken.py`."""
+"""As the endpoint asks for them. Those to read as well: each row that is taken tells who has an account, see `users/taken.py`."""
 _MOST_TOLD = 100
 """So many accounts an event names. No more rows come with one request."""
 
