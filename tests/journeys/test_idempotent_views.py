@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 import pytest
-from flask import Response, abort
+from flask import Response, abort, request
 
 from journeys.answers import assert_problem
 from secureapi.core.api import Blueprint, accepts
@@ -23,6 +23,12 @@ class Works:
 
     def __init__(self):
         self.done = []
+
+        def create(_wanted):
+            """Make what is asked for by the address."""
+            return Response(request.path, HTTPStatus.CREATED)
+
+        self._everywhere = signed_in(accepts(Wanted)(idempotent(create)))
         self.blueprint = Blueprint("works", __name__, url_prefix="/works")
         answers = {
             "books": lambda: Response("book", HTTPStatus.CREATED),
@@ -32,7 +38,12 @@ class Works:
         }
         for name, answer in answers.items():
             self._make(name, answer)
+        for at in ("drafts", "letters"):
+            self._at(at)
         self._make("once", lambda: Response("secret", HTTPStatus.CREATED), never_replayed=("value",))
+
+    def _at(self, name):
+        self.blueprint.post(f"/{name}", endpoint=name)(self._everywhere)
 
     def _make(self, name, answer, **options):
         def create(wanted):
@@ -83,3 +94,10 @@ def test_an_answer_of_which_nothing_can_be_left_out_is_sent_and_not_kept(ask, wo
 
     assert_problem(ask("once"), 409, "idempotency_in_progress")
     assert works.done == [("once", "t")]
+
+
+def test_one_view_at_two_endpoints_has_keys_for_each_of_them(ask):
+    first, second, again = ask("drafts"), ask("letters"), ask("drafts")
+
+    assert (first.text, second.text, again.text) == ("/works/drafts", "/works/letters", "/works/drafts")
+    assert ["Idempotency-Replayed" in answer.headers for answer in (first, second, again)] == [False, False, True]

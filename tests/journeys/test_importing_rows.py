@@ -166,6 +166,27 @@ def test_without_a_password_only_where_that_is_asked_for(house, admin):
     assert account(house, rows[1]["email"]).password_hash == "!"
 
 
+def test_whoever_may_not_look_people_up_cannot_ask_for_them_row_by_row(house):
+    name = f"blind-{secrets.token_hex(4)}"
+    wanted = ["self:read", "users:write", "admin:write", "users:read"]
+    house.service(Roles).define(name=name, description="", permissions=wanted, rank=60, caller=None, client=TERMINAL)
+    blind = house.register()
+    house.service(Administration).change(user_id=blind.id, changes={"role": name}, caller=None, client=TERMINAL)
+
+    assert_problem(bring(blind, [somebody()], dry_run=True), 403, "insufficient_permission")
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_the_trail_says_of_whom_the_answer_told_that_he_is_here(house, admin, dry_run):
+    one, two = house.register(), house.register()
+    rows = [somebody(email=one.email), somebody(username=two.username), somebody(email=one.email.upper()), somebody(), {"email": "?"}]
+
+    assert [row["outcome"] == "refused" for row in brought(admin, rows, dry_run=dry_run)] == [True, True, True, False, True]
+
+    details = house.events("users.import.tried" if dry_run else "users.imported")[-1].details
+    assert (details["taken"], details["taken_by"], details["refused"]) == (2, sorted([one.id, two.id]), 4)
+
+
 class TestRoles:
     @pytest.fixture
     def lesser(self, house):

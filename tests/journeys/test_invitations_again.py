@@ -71,7 +71,7 @@ def test_a_thief_with_a_key_floods_no_mailbox_by_guests_with_tags_of_it(own, let
 
     guests = [invite(own, key, f"victim+{number}@example.com") for number in range(8)]
 
-    assert len(letters.deliver(own)) == 5
+    assert len([message for message in letters.deliver(own) if message.to.startswith("victim+")]) == 5
     assert {event.subject_id for event in own.events("mail.withheld")} < set(guests)
     clock.advance(timedelta(hours=1, minutes=1))
     assert own.client().post(f"{USERS}/{guests[-1]}/invite", headers=own.administrator().headers).status_code == 200

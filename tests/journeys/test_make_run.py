@@ -37,7 +37,6 @@ class Copy:
             "PORT": str(self.port),
             "SECUREAPI_VENV": sys.prefix,
             "PYTHONPATH": str(self.folder / "src"),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         for name in _tree():
             target = self.folder / name
@@ -74,10 +73,10 @@ class Copy:
             return None
 
     def made(self) -> dict[str, bytes]:
-        """What is there besides the tree itself, without what a running database changes by itself."""
+        """What is there besides the tree itself, without bytecode and what a running database changes by itself."""
         ours = set(_tree())
         paths = {str(path.relative_to(self.folder)): path for path in self.folder.rglob("*") if path.is_file()}
-        return {name: path.read_bytes() for name, path in paths.items() if name not in ours and not name.endswith(("-wal", "-shm"))}
+        return {name: path.read_bytes() for name, path in paths.items() if name not in ours and not name.endswith(("-wal", "-shm", ".pyc"))}
 
     def count(self, table: str) -> int:
         program = f"import sqlite3; print(sqlite3.connect('var/secureapi.db').execute('SELECT count(*) FROM {table}').fetchone()[0])"

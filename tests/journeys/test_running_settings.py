@@ -131,7 +131,7 @@ def test_a_change_is_kept_told_and_taken_back(desk):
     made = desk.post(changes={"REGISTRATION": "CLOSED", "LOGIN_RATE_LIMIT": "120 per 2 minutes"}, comment="The fair is over.")
 
     told = [
-        {"name": "LOGIN_RATE_LIMIT", "before": None, "after": "120/120 seconds"},
+        {"name": "LOGIN_RATE_LIMIT", "before": None, "after": "120/2 minutes"},
         {"name": "REGISTRATION", "before": None, "after": "closed"},
     ]
     assert made.json == {

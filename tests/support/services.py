@@ -186,6 +186,8 @@ class Services:
             "fsync": "off",
             "synchronous_commit": "off",
             "full_page_writes": "off",
+            "autovacuum": "off",
+            "jit": "off",
         }
         command = [str(binaries / "postgres"), "-D", str(data)]
         for name, value in options.items():

@@ -166,6 +166,13 @@ class ClientExists(Conflict):
     detail = "There is a client with this id already."
 
 
+class SettingsForAdministrators(Denied):
+    """Settings are in force for those who may do more than the caller, too."""
+
+    code = "settings_for_administrators"
+    detail = "These settings are in force for administrators as well. Only somebody who may do all that they may changes them."
+
+
 class SettingsChangedMeanwhile(Conflict):
     """Somebody else has made another version of the settings since the caller has looked."""
 

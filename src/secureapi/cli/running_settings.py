@@ -46,14 +46,13 @@ def stored(settings: Settings) -> Stored | None:
     engine = reading_engine(settings)
     try:
         with engine.connect() as connection:
-            found = newest(connection)
+            number, overrides = newest(connection) or (0, {})
     except SQLAlchemyError:
         return None
     finally:
         engine.dispose()
-    together = combined(settings, found.overrides if found else {})
-    in_force = frozenset(found.overrides) - together.unusable.keys() if found else frozenset()
-    return Stored(found.number if found else 0, together.settings, in_force, together.unusable)
+    together = combined(settings, overrides)
+    return Stored(number, together.settings, frozenset(overrides) - together.unusable.keys(), together.unusable)
 
 
 @click.command("changes")

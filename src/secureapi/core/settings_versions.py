@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import JSON, Connection, Integer, Row, Select, String, Uuid, bindparam, func, insert, select
+from sqlalchemy import JSON, Connection, Integer, Row, Select, String, Uuid, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from secureapi.core.database import Base, Database, Moment, table_of
@@ -59,13 +59,13 @@ class SettingsVersion(Base):
 
 _TABLE = table_of(SettingsVersion)
 _T = _TABLE.c
-_NEWER: Select[Any] = select(_T.number, _T.overrides).where(_T.number > bindparam("known")).order_by(_T.number.desc()).limit(1)
-_NEWER_BY_NUMBER = Statement(_NEWER)
+_NEWEST: Select[Any] = select(_T.number, _T.overrides).order_by(_T.number.desc()).limit(1)
+_NEWEST_BY_NUMBER = Statement(_NEWEST)
 
 
 def newest(connection: Connection) -> tuple[int, Overrides] | None:
     """Number and overrides of the newest version. None where nobody has ever changed anything."""
-    found = connection.execute(_NEWER, {"known": 0}).first()
+    found = connection.execute(_NEWEST).first()
     return (found.number, _as_texts(found.overrides)) if found else None
 
 
@@ -147,15 +147,16 @@ class SettingsWatch:
             self._look()
 
     def _look(self) -> None:
-        began = time.monotonic()
+        began, known = time.monotonic(), self._settings.version
         try:
-            found = self._database.run(_NEWER_BY_NUMBER, known=self._settings.version.number)
+            found = self._database.run(_NEWEST_BY_NUMBER)
         except self._has_no_table as error:
             _log.warning("settings.unreadable", reason=type(error).__name__)
-            found = None
+            return
         finally:
             self._look_again_at, self._wait_from = began + _LOOK_SECONDS, began + _STALE_SECONDS
             self._has_looked = True
-        if found is not None:
-            self._settings.take(found.number, _as_texts(found.overrides))
-            _log.info("settings.learned", version=found.number)
+        number, overrides = (found.number, _as_texts(found.overrides)) if found else (0, {})
+        if (number, overrides) != (known.number, known.overrides) and self._settings.follow(known, number, overrides):
+            # A lower number: the database was put back to what it was. Others that start now know nothing else.
+            _log.info("settings.learned" if number > known.number else "settings.went_back", version=number)

@@ -107,6 +107,9 @@ def _kept(sql: str, fixed: Mapping[str, Any], types: Mapping[str, str]) -> Kept:
     body = _PLACE.sub(lambda found: places.get(found[1] or "", found[0]), sql)
     whole = repr((body, sorted(fixed.items()), list(types.items())))
     name = "secureapi_" + hashlib.sha256(whole.encode()).hexdigest()[:16]
+    if not types:
+        # Empty parentheses are none of the grammar.
+        return Kept(name, f"PREPARE {name} AS {body}", f"EXECUTE {name}")
     values = ", ".join(f"%({value})s" for value in types)
     return Kept(name, f"PREPARE {name} ({', '.join(types.values())}) AS {body}", f"EXECUTE {name} ({values})")
 

@@ -82,6 +82,7 @@ def _once(view: View, never_replayed: frozenset[str]) -> View:
     if declared(view, "is_idempotent"):
         # The inner one would find the key taken by the outer one.
         raise TypeError("@idempotent stands once")
+
     @wraps(view)
     def once(*args: Any, **kwargs: Any) -> Response:
         key = _key_offered()
@@ -97,13 +98,13 @@ def _once(view: View, never_replayed: frozenset[str]) -> View:
 
 
 def _endpoint() -> str:
-    """What is asked, under whichever of its addresses: the view that is registered, by the shortest of its names, and the method.
+    """What is asked, under whichever version of its address: the method, and the name of the endpoint without the version before it.
 
-    Not by the name of the function: a factory gives one to all that it makes.
+    Not by the name of the function, of which a factory gives one to all that it makes, nor by the view, which may stand at two endpoints.
     """
-    views = current_app.view_functions
-    asked = views[request.endpoint or ""]
-    return f"{request.method} {min((name for name, view in views.items() if view is asked), key=lambda name: (len(name), name))}"
+    views, asked = current_app.view_functions, request.endpoint or ""
+    names = [name for name, view in views.items() if view is views[asked] and (name == asked or asked.endswith(f"-{name}"))]
+    return f"{request.method} {min(names, key=len)}"
 
 
 def _key_offered() -> str | None:

@@ -72,15 +72,26 @@ class SettingsInForce:
 
     def take(self, number: int, overrides: Overrides) -> None:
         """Let a version be in force, unless a newer one is."""
-        if number <= self._version.number:
-            return
+        self._put(number, overrides, is_next=lambda present: number > present.number)
+
+    def follow(self, known: Version, number: int, overrides: Overrides) -> bool:
+        """Let in force be what was found, whichever number it has, unless it is another version than `known` by now. Whether it is.
+
+        `known` is the one before the look: what somebody here has made since then is newer than what was found.
+        """
+        return self._put(number, overrides, is_next=lambda present: present is known)
+
+    def _put(self, number: int, overrides: Overrides, *, is_next: Callable[[Version], bool]) -> bool:
+        if not is_next(self._version):
+            return False
         together = combined(self.start, overrides)
         with self._taking:
-            if number <= self._version.number:
-                return
+            if not is_next(self._version):
+                return False
             self._version = Version(number, dict(overrides), together.settings, together.unusable)
         for name, reason in together.unusable.items():
             _log.warning("settings.unusable", setting=name, version=number, reason=reason)
+        return True
 
 
 class Derived(Generic[T]):

@@ -46,7 +46,8 @@ def read_configuration() -> Any:
 @accepts(ConfigurationRequest, example=_EXAMPLE)
 @returns(ConfigurationChangeResponse)
 def change_configuration(wanted: dict[str, Any]) -> Any:
-    """Change settings while the server runs, all that are given or none; or `restore` an older version. For people only.
+    """Change settings while the server runs, all that are given or none; or `restore` an older version. For people only,
+    of whom somebody with less than the role `admin` is refused: the settings are in force for administrators too.
 
     `version` is the one that was read: where somebody else was quicker, nothing is changed (409). It counts at once here, and on every
     other worker within `effective_within_seconds`.

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from secureapi.auth import events
-from secureapi.auth.errors import SettingsChangedMeanwhile
+from secureapi.auth.errors import SettingsChangedMeanwhile, SettingsForAdministrators
 from secureapi.auth.repository.administrators import find_usernames
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
@@ -32,13 +32,14 @@ from secureapi.core.settings_versions import (
 )
 from secureapi.core.strict_json import pointer_token
 from secureapi.security.identity import Identity
-from secureapi.security.permissions import Role, standing_of_role
+from secureapi.security.permissions import PERMISSIONS_OF, RANK_OF, Role, Standing
 from secureapi.security.trail import Trail
 from secureapi.settings.in_force import SettingsInForce, Version
 from secureapi.settings.overrides import NotChangeable, NotHere, Overrides, changeable, combined, field_named, read, written
 from secureapi.settings.values import Rate
 from secureapi.users.service import Authority
 
+_ADMINISTRATOR = Standing(Role.ADMIN.value, RANK_OF[Role.ADMIN], PERMISSIONS_OF[Role.ADMIN])
 Given = str | int | float | bool
 _TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string", Rate: "rate"}
 
@@ -167,14 +168,14 @@ class Configuration:
         """Set some settings, all or none of them; None lets the environment decide again. Or `restore` what was in force with an older
         version, of which 0 is the one before anybody changed anything.
 
-        `version` is the one that the caller has seen. Raises `SettingsChangedMeanwhile` when it is not the newest any more, and `Invalid`
-        with each setting that cannot be so.
+        `version` is the one that the caller has seen. Raises `SettingsChangedMeanwhile` when it is not the newest any more, `Invalid`
+        with each setting that cannot be so, and `SettingsForAdministrators`.
         """
         with self._authority.opening(act="settings.change", caller=caller, client=client) as (session, actor):
             if actor and not actor.covers(_ADMINISTRATOR):
                 # They are in force for everybody: with the limits that guard passwords somebody could open the accounts of those above him,
                 # or with one request a day keep them out.
-                raise AdministratorsOnly
+                raise SettingsForAdministrators
             found = newest(session.connection())
             number, before = found or (0, {})
             if number != version:

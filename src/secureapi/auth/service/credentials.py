@@ -81,12 +81,14 @@ class Credentials:
     def _replace(self, known: User, password_hash: str, device: Presented, caller: Identity, client: Client) -> str | None:
         """Put the new hash in place and end the other sessions. What the device is known by; None where nothing was done.
 
-        That is when the password was changed, or the caller thrown out, while we hashed.
+        That is when the password was changed, or the caller thrown out or deleted, while we hashed.
         """
         now = self._clock.now()
         with self._database.transaction(client) as session:
-            user = UserRepository(session).get(known.id, lock=True)
-            family = SessionRepository(session).find_living(caller.session_id, now=now) if user.is_active_at(now) else None
+            user = UserRepository(session).find_locked(known.id, is_patient=True)
+            if user is None or not user.is_active_at(now):
+                return None
+            family = SessionRepository(session).find_living(caller.session_id, now=now)
             if family is None or user.password_changed_at != known.password_changed_at or user.password_refused_since:
                 return None
             is_known = device.find(user.id, since=user.devices_since) is not None

@@ -13,6 +13,7 @@ from secureapi.auth.repository import SessionRepository
 from secureapi.auth.service.guesses import Guess, Guesses
 from secureapi.core.clock import Clock
 from secureapi.core.database import Database
+from secureapi.core.errors import Unauthenticated
 from secureapi.core.outbox import Outbox
 from secureapi.core.requests import Client
 from secureapi.security.attempts import Attempt, Attempts, Kind
@@ -41,11 +42,14 @@ class Proofs:
     def take(self, password: str, *, caller: Identity, client: Client, refusal: EventType) -> User:
         """The caller's account, if this is its password; `refusal` is the event of the use case that needs the proof.
 
-        Raises `WrongCurrentPassword`, when all that has to be kept is kept.
+        Raises `WrongCurrentPassword`, when all that has to be kept is kept, and `Unauthenticated` where the account is gone by now.
         """
         key = self._kind.key(caller.session_id)
         with self._database.transaction(client) as session:
-            user = UserRepository(session).get(caller.user_id)
+            # Locked, so that nobody deletes it while the attempt is counted for it.
+            user = UserRepository(session).find_locked(caller.user_id, is_patient=True)
+            if user is None:
+                raise Unauthenticated
             attempt = self._attempts.reserve(session, key, user_id=user.id)
         guess = Guess((key,), attempt, attempt, whose=user.id)
         is_right = self._guesses.is_right(password, user.password_hash, guess=guess, client=client)
@@ -73,8 +77,8 @@ class Proofs:
 
     def _end(self, session: Session, caller: Identity) -> bool:
         """End the session, unless a right password has come in between. Whether it was still going."""
-        UserRepository(session).get(caller.user_id, lock=True)
-        if not self._attempts.is_locked(session, self._kind.key(caller.session_id)):
+        owner = UserRepository(session).find_locked(caller.user_id, is_patient=True)
+        if owner is None or not self._attempts.is_locked(session, self._kind.key(caller.session_id)):
             return False
         return SessionRepository(session).end_one_of(caller.user_id, caller.session_id, reason="guesses", now=self._clock.now())
 

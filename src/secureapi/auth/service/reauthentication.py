@@ -42,8 +42,8 @@ class Reauthentication:
         now = self._clock.now()
         with self._database.transaction(client) as session:
             # Locked and looked at again: the account, its password or the session may have gone while we hashed.
-            present = UserRepository(session).get(user.id, lock=True)
-            family = self._still_going(session, present, known=user, session_id=caller.session_id, now=now)
+            present = UserRepository(session).find_locked(user.id, is_patient=True)
+            family = self._still_going(session, present, known=user, session_id=caller.session_id, now=now) if present else None
             if family is not None:
                 self._proofs.accept(session, caller)
                 family.authenticated_at, family.methods = now, BY_PASSWORD
@@ -59,6 +59,7 @@ class Reauthentication:
                 )
         if family is None:
             raise WrongCurrentPassword
+        assert present is not None  # noqa: S101 - the session is his
         return self._token_pairs.access_of(family, user_id=user.id, role=present.role)
 
     def _still_going(self, session: Session, present: User, *, known: User, session_id: str, now: datetime) -> UserSession | None:

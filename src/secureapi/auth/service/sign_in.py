@@ -171,10 +171,10 @@ class SignIn:
         displaced: list[str] = []
         device_token = ""
         with self._database.transaction(client) as session:
-            # Locked and looked at again: the account may have been disabled, or its password changed, while we hashed.
-            present = UserRepository(session).get(user.id, lock=True)
-            is_unchanged = _is_open(present, now) and present.password_changed_at == user.password_changed_at
-            if is_unchanged:
+            # Locked and looked at again: the account may have been deleted or disabled, or its password changed, while we hashed.
+            present = UserRepository(session).find_locked(user.id, is_patient=True)
+            if present and _is_open(present, now) and present.password_changed_at == user.password_changed_at:
+                role = present.role
                 if present.status != Status.ACTIVE:
                     # The end of a lock has come. Whoever asks about a session looks at nothing but the status of its owner.
                     present.set_status(Status.ACTIVE)
@@ -195,8 +195,8 @@ class SignIn:
                     self._trail.record(session, events.PASSWORD_REHASHED, client=client, subject_id=user.id)
             else:
                 self._trail.record(session, events.LOGIN_REFUSED, client=client, subject_id=user.id, reason="changed_meanwhile")
-            role = present.role
-        if not is_unchanged:
+                role = None
+        if role is None:
             raise InvalidCredentials
         if displaced:
             # One mark, however many they are: while Redis is away each one holds the answer.
