@@ -4,9 +4,12 @@ import itertools
 import os
 import shutil
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
+from secureapi.core.clock import FrozenClock
+from support.letters import Letters
 from support.live import KEPT, ROOT
 from support.mail_sink import MailSink
 from support.processes import Server
@@ -78,6 +81,72 @@ def chromium():
         launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield launched
         launched.close()
+
+
+@pytest.fixture(scope="module")
+def shared_house(site):
+    """`shared_house(engine, **settings)`: a house for the tests of a module that want the same one."""
+    own, made = site.within(), {}
+
+    def get(engine, **options):
+        key = (engine, *sorted((name, id(value) if name == "clock" else value) for name, value in options.items()))
+        if key not in made:
+            made[key] = own.house(engine, **options)
+        return made[key]
+
+    yield get
+    own.close()
+
+
+@pytest.fixture(scope="module")
+def shared_home(shared_house, tmp_path_factory):
+    """The same and its letters, of which all that came before are read."""
+    letters = Letters(tmp_path_factory.mktemp("mail"))
+
+    def get(engine, **options):
+        home = shared_house(engine, **letters.settings, **options)
+        letters.deliver(home)
+        return home, letters
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def shared_clock():
+    """A clock for houses that the tests of a module share: each of them moves it on, and none back."""
+    return FrozenClock(datetime.now(UTC))
+
+
+@pytest.fixture
+def home_settings():
+    """What the house of a module is like; a module may say something else."""
+    # Not above: what is imported before it was registered is not rewritten.
+    from journeys.recovering import PUBLIC
+
+    return {"public_url": PUBLIC}
+
+
+@pytest.fixture
+def home_and_letters(shared_home, engine, home_settings):
+    return shared_home(engine, **home_settings)
+
+
+@pytest.fixture
+def home(home_and_letters):
+    """A house that sends messages, shared by the tests of a module, on each engine in turn."""
+    return home_and_letters[0]
+
+
+@pytest.fixture
+def letters(request, tmp_path):
+    """The messages of `home` where a test asks for that, otherwise of a house of its own."""
+    return request.getfixturevalue("home_and_letters")[1] if "home" in request.fixturenames else Letters(tmp_path / "mail")
+
+
+@pytest.fixture
+def make_home(make_house, engine, letters, home_settings):
+    """`make_home(**settings)`: a house of the test's own on each engine in turn, whose messages are in `letters`."""
+    return lambda **options: make_house(engine, **letters.settings, **(home_settings | options))
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,14 @@ EVERYTHING = ["self:read", "self:write", "content:read", "users:read", "users:wr
 
 
 @pytest.fixture
-def own(make_house, engine, clock):
-    return make_house(engine, clock=clock)
+def clock(shared_clock):
+    return shared_clock
+
+
+@pytest.fixture
+def own(shared_house, engine, clock):
+    """A house with a clock that the tests move on."""
+    return shared_house(engine, clock=clock)
 
 
 def with_checksum(body):
@@ -179,7 +185,8 @@ def test_a_key_of_somebody_who_was_disabled_behind_our_back_is_refused(own, name
     assert_problem(key.get(), 401, "invalid_token")
 
 
-def test_the_key_of_somebody_who_was_deleted_is_nobodys(own):
+def test_the_key_of_somebody_who_was_deleted_is_nobodys(make_house, engine):
+    own = make_house(engine)
     person = own.person()
     key = make_key(person)
     assert key.get().status_code == 200

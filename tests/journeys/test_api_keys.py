@@ -14,8 +14,14 @@ from support.letters import Letters
 
 
 @pytest.fixture
-def own(make_house, engine, clock):
-    return make_house(engine, clock=clock)
+def clock(shared_clock):
+    return shared_clock
+
+
+@pytest.fixture
+def own(shared_house, engine, clock):
+    """A house with a clock that the tests move on."""
+    return shared_house(engine, clock=clock)
 
 
 def listed(person, headers=None):

@@ -10,6 +10,12 @@ API = "/api/v1"
 
 
 @pytest.fixture
+def house(shared_houses):
+    """On one engine: no description and no page knows a database."""
+    return shared_houses("embedded")
+
+
+@pytest.fixture
 def described(house):
     return house.client().get("/openapi.json").json
 

@@ -9,7 +9,6 @@ from journeys.answers import as_seen, assert_problem
 from secureapi.auth.service import Administration
 from secureapi.core.requests import Client
 from secureapi.users.service import Profiles
-from support.letters import Letters
 from support.races import together
 
 API = "/api/v1"
@@ -19,20 +18,15 @@ FORGOT, RESET = f"{API}/auth/password/forgot", f"{API}/auth/password/reset"
 TERMINAL = Client.of_command_line()
 
 
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
+@pytest.fixture(params=["optional", "required"])
+def home_settings(request):
+    return {"email_verification": request.param}
 
 
 @pytest.fixture
 def make_home(make_house, engine, letters):
-    """`make_home(**options)`: a house on each engine in turn, whose messages are in `letters`."""
+    """`make_home(**options)`: a house of the test's own on each engine in turn, whose messages are in `letters`."""
     return lambda **options: make_house(engine, **letters.settings, **options)
-
-
-@pytest.fixture(params=["optional", "required"])
-def home(request, make_home):
-    return make_home(email_verification=request.param)
 
 
 def somebody(house, letters):

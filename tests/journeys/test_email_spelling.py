@@ -7,19 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from journeys.answers import assert_problem
-from journeys.recovering import CONFIRM, FORGOT, ME, NOT_ME, PUBLIC, VERIFY, post, somebody, stored, token_in
+from journeys.recovering import CONFIRM, FORGOT, ME, NOT_ME, VERIFY, post, somebody, stored, token_in
 from secureapi.core.database import Database
-from support.letters import Letters
-
-
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
-
-
-@pytest.fixture
-def home(make_house, engine, letters):
-    return make_house(engine, **letters.settings, public_url=PUBLIC)
 
 
 def change(house, person, email):

@@ -5,25 +5,7 @@ import secrets
 import pytest
 
 from journeys.answers import assert_problem
-from journeys.recovering import API, LOGIN, ME, PUBLIC, RESEND, VERIFY, asked, post, token_in
-from support.letters import Letters
-
-
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
-
-
-@pytest.fixture
-def make_home(make_house, engine, letters):
-    """`make_home(**options)`: a house on each engine in turn, whose messages are in `letters`."""
-    return lambda **options: make_house(engine, **letters.settings, **({"public_url": PUBLIC} | options))
-
-
-@pytest.fixture
-def home(make_home):
-    return make_home()
-
+from journeys.recovering import API, LOGIN, ME, RESEND, VERIFY, asked, post, token_in
 
 # ---- confirming an address
 

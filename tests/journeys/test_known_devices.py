@@ -22,9 +22,14 @@ TICK = timedelta(milliseconds=1)
 
 
 @pytest.fixture
-def own(make_house, engine, clock):
-    """A house with a clock that the test moves."""
-    return make_house(engine, clock=clock)
+def clock(shared_clock):
+    return shared_clock
+
+
+@pytest.fixture
+def own(shared_house, engine, clock):
+    """A house with a clock that the tests move on."""
+    return shared_house(engine, clock=clock)
 
 
 def test_a_thousand_wrong_passwords_from_a_thousand_addresses_do_not_keep_the_owner_out(make_house, engine, from_elsewhere):
@@ -240,7 +245,8 @@ def test_a_device_keeps_its_id_and_several_people_use_it(own, from_elsewhere):
     value = device_of(own, alice, device=value, elsewhere=from_elsewhere())
     assert value.count(".") == 1
 
-    ids = {str(row.device_id).replace("-", "") for row in own.execute("SELECT device_id FROM sessions")}
+    opened = "SELECT device_id FROM sessions s JOIN users u ON u.id = s.user_id WHERE username IN (:alice, :bob)"
+    ids = {str(row.device_id).replace("-", "") for row in own.execute(opened, alice=alice.username, bob=bob.username)}
     assert len(ids) == 1
     assert "None" not in ids
     for person in (alice, bob):

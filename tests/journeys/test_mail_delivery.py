@@ -215,7 +215,7 @@ def test_one_thread_of_the_server_delivers_however_many_requests_come_first(make
     assert len(sink.peers) == 1
 
 
-# ---- servers at their worst
+# ---- servers at their worst: what is written down of it is the same on both databases, and tried on both above and by the first of these
 
 
 def test_a_server_that_refuses_for_now_is_asked_again_later_and_later(make_house, engine, clock, sink):
@@ -239,8 +239,8 @@ def test_a_server_that_refuses_for_now_is_asked_again_later_and_later(make_house
 
 
 @pytest.mark.parametrize("where", ["recipient", "content"])
-def test_a_message_that_is_refused_for_good_is_dead_visible_and_remembered(make_house, engine, sink, where):
-    house = make_house(engine, **sink.settings())
+def test_a_message_that_is_refused_for_good_is_dead_visible_and_remembered(make_house, sink, where):
+    house = make_house(**sink.settings())
     refused, other = somebody(house), somebody(house)
     add_notes(house, refused)
     add_notes(house, other)
@@ -291,8 +291,8 @@ def test_a_server_that_hangs_up_in_the_middle_of_a_message_gets_it_again(make_ho
         assert keys_of(sink) == Counter(ids)
 
 
-def test_a_server_that_never_answers_holds_nobody_longer_than_the_time_allowed(make_house, engine, clock, sink):
-    house = make_house(engine, clock=clock, **sink.settings(), mail_timeout_seconds=1)
+def test_a_server_that_never_answers_holds_nobody_longer_than_the_time_allowed(make_house, clock, sink):
+    house = make_house(clock=clock, **sink.settings(), mail_timeout_seconds=1)
     add_notes(house, somebody(house))
     sink.hold = lambda _received: True
 
@@ -314,10 +314,10 @@ def test_a_connection_that_the_server_has_closed_between_two_messages_is_opened_
     assert len(sink.peers) == 4
 
 
-def test_nothing_is_sent_in_the_open_to_a_server_that_does_not_encrypt(make_house, engine, tmp_path):
+def test_nothing_is_sent_in_the_open_to_a_server_that_does_not_encrypt(make_house, tmp_path):
     """Somebody between us who strips STARTTLS from the answer looks just like this."""
     with MailSink(tmp_path, offers_tls=False, has_login=False) as sink:
-        house = make_house(engine, **sink.settings())
+        house = make_house(**sink.settings())
         add_notes(house, somebody(house))
 
         done = deliver(house)
@@ -344,8 +344,8 @@ def test_an_impostor_with_a_certificate_of_somebody_else_gets_nothing(make_house
     assert sink.seen == 0
 
 
-def test_a_wrong_password_for_the_server_is_nobodys_message_to_blame(make_house, engine, sink):
-    house = make_house(engine, **sink.settings(credentials="secureapi:wrong"))
+def test_a_wrong_password_for_the_server_is_nobodys_message_to_blame(make_house, sink):
+    house = make_house(**sink.settings(credentials="secureapi:wrong"))
     add_notes(house, somebody(house), 3)
 
     assert deliver(house).server_away == "SMTPAuthenticationError 535"
@@ -376,8 +376,8 @@ def test_a_worker_that_runs_once_says_that_the_server_is_away(make_house, make_w
     assert "Messages are kept" in worker.log()
 
 
-def test_a_note_that_nobody_can_write_a_message_for_keeps_no_other_waiting(make_house, engine, sink):
-    house = make_house(engine, **sink.settings())
+def test_a_note_that_nobody_can_write_a_message_for_keeps_no_other_waiting(make_house, sink):
+    house = make_house(**sink.settings())
     owner = somebody(house)
     add_notes(house, owner, topic="mail.of_the_future")
     add_notes(house, owner)

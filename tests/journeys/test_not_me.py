@@ -11,7 +11,6 @@ from journeys.recovering import (
     CONFIRM,
     ME,
     NOT_ME,
-    PUBLIC,
     REFRESH,
     RESET,
     TERMINAL,
@@ -32,25 +31,7 @@ from secureapi.core.database import Database
 from secureapi.core.delivery import Delivery
 from secureapi.core.outbox import Outbox
 from secureapi.security.links import OneTimeLinks, Purpose
-from support.letters import Letters
 from support.races import Crowd, together
-
-
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
-
-
-@pytest.fixture
-def make_home(make_house, engine, letters):
-    """`make_home(**options)`: a house on each engine in turn, whose messages are in `letters`."""
-    return lambda **options: make_house(engine, **letters.settings, **({"public_url": PUBLIC} | options))
-
-
-@pytest.fixture
-def home(make_home):
-    return make_home()
-
 
 # ---- the lock
 

@@ -3,7 +3,6 @@
 import secrets
 import threading
 
-import pytest
 from sqlalchemy import text
 
 from journeys.answers import assert_problem
@@ -11,27 +10,10 @@ from journeys.recovering import CONFIRM, FORGOT, ME, NOT_ME, PUBLIC, is_alive, l
 from secureapi.auth.recipients import Recipients
 from secureapi.core.database import Database
 from secureapi.core.delivery import Delivery
-from support.letters import Letters
 from support.races import together
 
 SWAPS = 6
 """So often two try to get what the other has."""
-
-
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
-
-
-@pytest.fixture
-def make_home(make_house, engine, letters):
-    """`make_home(**options)`: a house on each engine in turn, whose messages are in `letters`."""
-    return lambda **options: make_house(engine, **letters.settings, **({"public_url": PUBLIC} | options))
-
-
-@pytest.fixture
-def home(make_home):
-    return make_home()
 
 
 def elsewhere(word="thief"):

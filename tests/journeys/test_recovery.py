@@ -3,8 +3,6 @@
 import secrets
 from datetime import timedelta
 
-import pytest
-
 from journeys.answers import as_seen, assert_headers, assert_problem, faults
 from journeys.recovering import (
     CONFIRM,
@@ -33,25 +31,7 @@ from secureapi.auth.service import Administration, Credentials
 from secureapi.security.errors import HashingBusy
 from secureapi.security.passwords import PasswordHasher
 from support.cases import Cases
-from support.letters import Letters
 from support.races import together
-
-
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
-
-
-@pytest.fixture
-def make_home(make_house, engine, letters):
-    """`make_home(**options)`: a house on each engine in turn, whose messages are in `letters`."""
-    return lambda **options: make_house(engine, **letters.settings, **({"public_url": PUBLIC} | options))
-
-
-@pytest.fixture
-def home(make_home):
-    return make_home()
-
 
 # ---- a new password
 

@@ -4,28 +4,9 @@ import secrets
 from collections import Counter
 from datetime import timedelta
 
-import pytest
-
-from journeys.recovering import FORGOT, ME, PUBLIC, fresh, log_in, post, reset, somebody
+from journeys.recovering import FORGOT, ME, fresh, log_in, post, reset, somebody
 from secureapi.core.database import Database
 from secureapi.core.outbox import Outbox
-from support.letters import Letters
-
-
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
-
-
-@pytest.fixture
-def make_home(make_house, engine, letters):
-    """`make_home(**options)`: a house on each engine in turn, whose messages are in `letters`."""
-    return lambda **options: make_house(engine, **letters.settings, **({"public_url": PUBLIC} | options))
-
-
-@pytest.fixture
-def home(make_home):
-    return make_home()
 
 
 def want(house, person, email):

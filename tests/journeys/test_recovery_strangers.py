@@ -10,30 +10,12 @@ import pytest
 from sqlalchemy import event
 
 from journeys.answers import as_seen, assert_problem, faults
-from journeys.recovering import API, FORGOT, ME, PUBLIC, RESEND, TERMINAL, fresh, post, reset, rows_of, somebody, token_in
+from journeys.recovering import API, FORGOT, ME, RESEND, TERMINAL, fresh, post, reset, rows_of, somebody, token_in
 from secureapi.auth.service import Administration
 from secureapi.core.database import Database
 from secureapi.core.delivery import Delivery
 from secureapi.core.outbox import Outbox
 from support.cases import Cases
-from support.letters import Letters
-
-
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
-
-
-@pytest.fixture
-def make_home(make_house, engine, letters):
-    """`make_home(**options)`: a house on each engine in turn, whose messages are in `letters`."""
-    return lambda **options: make_house(engine, **letters.settings, **({"public_url": PUBLIC} | options))
-
-
-@pytest.fixture
-def home(make_home):
-    return make_home()
-
 
 # ---- what strangers learn
 
@@ -202,7 +184,8 @@ def test_the_budget_is_whole_again_after_an_hour(make_home, letters, clock):
         ("request.registration", {"sealed_to": "x" * 60}),
     ],
 )
-def test_a_request_that_cannot_be_read_since_the_secret_is_another_one_is_not_lost_without_a_trace(home, topic, details):
+def test_a_request_that_cannot_be_read_since_the_secret_is_another_one_is_not_lost_without_a_trace(make_home, topic, details):
+    home = make_home()
     with home.service(Database).transaction() as session:
         home.service(Outbox).add(session, topic, user_id=None, **details)
 

@@ -4,23 +4,9 @@ import secrets
 from datetime import timedelta
 from uuid import UUID
 
-import pytest
-
-from journeys.recovering import FORGOT, PUBLIC, RESEND, fresh, post, somebody
+from journeys.recovering import FORGOT, RESEND, fresh, post, somebody
 from secureapi.core.delivery import Delivery
 from secureapi.core.outbox import OutboxMessage
-from support.letters import Letters
-
-
-@pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
-
-
-@pytest.fixture
-def make_home(make_house, engine, letters):
-    """`make_home(**options)`: a house on each engine in turn, whose messages are in `letters`."""
-    return lambda **options: make_house(engine, **letters.settings, **({"public_url": PUBLIC} | options))
 
 
 def waits(house, prefix):

@@ -22,7 +22,6 @@ from secureapi.security.errors import LinkRefused
 from secureapi.settings.rules import faults_of
 from secureapi.users.service import Registration
 from support.house import House
-from support.letters import Letters
 from support.races import together
 from support.sample_settings import make_settings
 
@@ -32,23 +31,21 @@ DAY = timedelta(hours=24)
 
 
 @pytest.fixture
-def letters(tmp_path):
-    return Letters(tmp_path / "mail")
+def home_settings():
+    """Addresses are confirmed first."""
+    return {"email_verification": "required", "recovery_rate_limit": "100000/minute"}
 
 
 @pytest.fixture
-def make_strict(make_house, engine, letters):
-    """`make_strict(**settings)`: a house in which addresses are confirmed first, on each engine."""
-
-    def make(**options):
-        return make_house(engine, email_verification="required", recovery_rate_limit="100000/minute", **letters.settings, **options)
-
-    return make
+def strict(home):
+    """A house in which that is so, on each engine."""
+    return home
 
 
 @pytest.fixture
-def strict(make_strict):
-    return make_strict()
+def make_strict(make_home):
+    """`make_strict(**settings)`: one of the test's own."""
+    return make_home
 
 
 def wanted(**fields):
@@ -85,7 +82,8 @@ def notes_of(house):
 # ---- the ordinary way
 
 
-def test_an_account_is_there_when_its_address_is_confirmed_and_not_before(strict, letters):
+def test_an_account_is_there_when_its_address_is_confirmed_and_not_before(make_strict, letters):
+    strict = make_strict()
     asked = wanted(full_name="Ada L.")
 
     answer = strict.client().post(REGISTER, json=asked)
@@ -111,7 +109,8 @@ def test_an_account_is_there_when_its_address_is_confirmed_and_not_before(strict
     assert_problem(confirm(strict, message.token), 400, "invalid_link")
 
 
-def test_the_trail_tells_of_it_without_the_address(strict, letters):
+def test_the_trail_tells_of_it_without_the_address(make_strict, letters):
+    strict = make_strict()
     asked = ask(strict)
     (message,) = letters.deliver(strict)
     assert confirm(strict, message.token).status_code == 200
@@ -126,7 +125,8 @@ def test_the_trail_tells_of_it_without_the_address(strict, letters):
     assert message.token not in str(strict.execute("SELECT * FROM one_time_links"))
 
 
-def test_only_a_hash_waits_with_the_name(strict):
+def test_only_a_hash_waits_with_the_name(make_strict):
+    strict = make_strict()
     ask(strict, password="Only-a-hash-7!")
 
     (row,) = strict.execute("SELECT * FROM pending_registrations")
@@ -134,7 +134,8 @@ def test_only_a_hash_waits_with_the_name(strict):
     assert row.password_hash.startswith("hmac-sha256$")
 
 
-def test_weak_reserved_and_malformed_are_refused_at_once(strict):
+def test_weak_reserved_and_malformed_are_refused_at_once(make_strict):
+    strict = make_strict()
     assert_problem(strict.client().post(REGISTER, json=wanted(password="password123!")), 400, "weak_password")
     assert_problem(strict.client().post(REGISTER, json=wanted(username="admin")), 422, "invalid_input")
     assert_problem(strict.client().post(REGISTER, json=wanted(email="nobody")), 422, "invalid_input")
@@ -183,7 +184,8 @@ class Statements:
             event.remove(engine, "before_cursor_execute", note)
 
 
-def test_a_prober_sees_no_difference_between_addresses_in_answers_or_in_the_work_done(strict, letters, from_elsewhere):
+def test_a_prober_sees_no_difference_between_addresses_in_answers_or_in_the_work_done(make_strict, letters, from_elsewhere):
+    strict = make_strict()
     owner, disabled = strict.person(), strict.person()
     strict.service(Administration).disable(user_id=disabled.id, caller=None, client=Client.of_command_line())
     unverified = strict.person()
@@ -210,7 +212,8 @@ def test_a_prober_sees_no_difference_between_addresses_in_answers_or_in_the_work
     assert {name: found for name, found in statements.items() if found != statements["free"]} == {}
 
 
-def test_the_owner_is_told_at_the_address_of_the_account(strict, letters):
+def test_the_owner_is_told_at_the_address_of_the_account(make_strict, letters):
+    strict = make_strict()
     owner = strict.person(email=f"{secrets.token_hex(4)}.user@example.com")
     before = strict.execute("SELECT * FROM users")
 
@@ -242,7 +245,8 @@ def test_mail_for_a_look_alike_goes_to_nobody_else(strict, letters):
     assert sorted(message.to for message in letters.deliver(strict)) == sorted([owner.email, f"{word}.mıkkı@example.com"])
 
 
-def test_a_domain_in_letters_and_in_punycode_is_one_and_mail_goes_to_its_ascii_form(strict, letters):
+def test_a_domain_in_letters_and_in_punycode_is_one_and_mail_goes_to_its_ascii_form(make_strict, letters):
+    strict = make_strict()
     word = secrets.token_hex(5)
     asked = ask(strict, email=f"{word}@bücher.example")
     (message,) = letters.deliver(strict)
@@ -256,7 +260,8 @@ def test_a_domain_in_letters_and_in_punycode_is_one_and_mail_goes_to_its_ascii_f
     assert log_in(strict, asked | {"email": f"{word}@xn--bcher-kva.example"}).status_code == 200
 
 
-def test_plus_addresses_are_people_of_their_own(strict, letters):
+def test_plus_addresses_are_people_of_their_own(make_strict, letters):
+    strict = make_strict()
     word = secrets.token_hex(5)
     for tag in ("", "+1", "+2"):
         ask(strict, email=f"{word}{tag}@example.com")
@@ -290,7 +295,8 @@ def test_fifty_who_want_one_address_at_once_get_one_answer_and_one_of_them_the_a
     assert len(house.events("users.registered")) == 1
 
 
-def test_a_link_that_is_opened_many_times_at_once_opens_one_account(strict, letters):
+def test_a_link_that_is_opened_many_times_at_once_opens_one_account(make_strict, letters):
+    strict = make_strict()
     asked = ask(strict)
     (message,) = letters.deliver(strict)
 
@@ -301,7 +307,8 @@ def test_a_link_that_is_opened_many_times_at_once_opens_one_account(strict, lett
     assert log_in(strict, asked).status_code == 200
 
 
-def test_of_many_who_confirm_the_same_name_one_gets_it_and_the_others_hear_that_it_is_taken(strict, letters):
+def test_of_many_who_confirm_the_same_name_one_gets_it_and_the_others_hear_that_it_is_taken(make_strict, letters):
+    strict = make_strict()
     name = f"new-{secrets.token_hex(4)}"
     asked = [ask(strict, username=name) for _ in range(8)]
     tokens = {message.to: message.token for message in letters.deliver(strict)}
@@ -314,7 +321,8 @@ def test_of_many_who_confirm_the_same_name_one_gets_it_and_the_others_hear_that_
     assert [log_in(strict, one).status_code for one in asked].count(200) == 1
 
 
-def test_a_name_that_was_taken_meanwhile_ends_the_registration_and_that_is_remembered(strict, letters):
+def test_a_name_that_was_taken_meanwhile_ends_the_registration_and_that_is_remembered(make_strict, letters):
+    strict = make_strict()
     asked = ask(strict)
     (message,) = letters.deliver(strict)
     strict.person(username=asked["username"].upper())
@@ -332,7 +340,8 @@ def test_a_name_that_was_taken_meanwhile_ends_the_registration_and_that_is_remem
     assert log_in(strict, again).status_code == 200
 
 
-def test_an_address_that_was_taken_meanwhile_is_not_taken_again(strict, letters):
+def test_an_address_that_was_taken_meanwhile_is_not_taken_again(make_strict, letters):
+    strict = make_strict()
     asked = ask(strict)
     (message,) = letters.deliver(strict)
     strict.person(email=asked["email"])
@@ -428,7 +437,8 @@ def test_what_waited_too_long_is_as_good_as_gone_even_while_it_is_there(make_str
 
 
 @pytest.mark.parametrize("address", ["nobody@example.com", "no address", ""])
-def test_a_message_that_nobody_waits_for_is_not_written(strict, letters, address):
+def test_a_message_that_nobody_waits_for_is_not_written(make_strict, letters, address):
+    strict = make_strict()
     again(strict, address)
 
     assert letters.deliver(strict) == []
@@ -478,7 +488,8 @@ def test_registrations_are_limited_for_an_address_and_for_everybody_together(mak
 # ---- as it is set
 
 
-def test_a_house_that_was_closed_meanwhile_takes_nobody_who_still_waits(strict, letters):
+def test_a_house_that_was_closed_meanwhile_takes_nobody_who_still_waits(make_strict, letters):
+    strict = make_strict()
     asked = ask(strict)
     (message,) = letters.deliver(strict)
     closed = House(dataclasses.replace(strict.settings, registration="closed"))

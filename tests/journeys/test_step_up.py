@@ -17,8 +17,14 @@ CHALLENGE = 'Bearer error="insufficient_user_authentication", error_description=
 
 
 @pytest.fixture
-def own(make_house, engine, clock):
-    return make_house(engine, clock=clock)
+def clock(shared_clock):
+    return shared_clock
+
+
+@pytest.fixture
+def own(shared_house, engine, clock):
+    """A house with a clock that the tests move on."""
+    return shared_house(engine, clock=clock)
 
 
 @pytest.fixture
@@ -113,7 +119,10 @@ def test_a_proof_gives_a_token_of_the_same_session_and_nothing_else(own, late, c
     assert answer.json.keys() == {"access_token", "token_type", "expires_in"}
     assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 900)
     assert cookies_of(answer) == {}
-    (session,) = own.execute("SELECT methods, authenticated_at, ended_at FROM sessions")
+    (session,) = own.execute(
+        "SELECT methods, authenticated_at, ended_at FROM sessions s JOIN users u ON u.id = s.user_id WHERE username = :name",
+        name=late.username,
+    )
     assert (session.methods, session.ended_at) == ("pwd", None)
     assert str(clock.now())[:19] in str(session.authenticated_at)
     (event,) = own.events("auth.reauthentication.succeeded", subject=late)

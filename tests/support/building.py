@@ -38,7 +38,9 @@ def _compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tupl
     return _builders[key]
 
 
-def _compile_template_once(environment: Environment, source: Any, name: str | None = None, filename: str | None = None, **options: Any) -> Any:
+def _compile_template_once(
+    environment: Environment, source: Any, name: str | None = None, filename: str | None = None, **options: Any
+) -> Any:
     if filename is None or options:
         return _compile_template(environment, source, name, filename, **options)
     key = (type(environment), filename, name, source)
