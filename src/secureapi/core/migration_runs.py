@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, create_engine, inspect, select, table, text
 
 from secureapi.core.database import engine_options
 from secureapi.core.extension_migrations import VERSION_TABLE
@@ -40,9 +40,8 @@ def refuse_to_orphan(connection: Connection, steps: Iterable[Any]) -> None:
     """
     if all(step.revision.down_revision for step in steps):
         return
-    tables = [name for name in inspect(connection).get_table_names() if name.startswith(VERSION_TABLE)]
-    quoted = connection.dialect.identifier_preparer.quote
-    left = [name.removeprefix(VERSION_TABLE) for name in tables if connection.execute(text(f"SELECT 1 FROM {quoted(name)}")).first()]  # noqa: S608 - a table that is there, quoted
+    names = [name for name in inspect(connection).get_table_names() if name.startswith(VERSION_TABLE)]
+    left = [name.removeprefix(VERSION_TABLE) for name in names if connection.execute(select(1).select_from(table(name))).first()]
     if left:
         commands = " and ".join(f"`flask plugin downgrade {name}`" for name in sorted(left))
         raise CommandError(f"Extensions have tables here that point to ours. Take these back first, with {commands}. Nothing was changed.")

@@ -24,6 +24,6 @@ def test_a_second_word_does_not_open_what_the_first_keeps_shut(outer, inner):
 
 @pytest.mark.parametrize("word", [requires, requires_any])
 def test_a_permission_that_there_is_not_is_found_before_anybody_knocks(word):
-    with pytest.raises(ValueError, match="content:raed"):
-        word("content:raed")
+    with pytest.raises(ValueError, match="content:reads"):
+        word("content:reads")
     assert access_of(requires("content:read")(lambda: "")) == Access(permissions=frozenset({Permission.CONTENT_READ}))
