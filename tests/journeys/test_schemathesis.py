@@ -19,7 +19,7 @@ ENDS_A_SESSION = tuple(
 
 
 def configured():
-    bounded = {"max-examples": 5, "deterministic": True, "database": "none"}
+    bounded = {"max-examples": 3, "deterministic": True, "database": "none"}
     own = tomllib.loads((ROOT / "schemathesis.toml").read_text())
     return SchemathesisConfig.from_dict(own | {"seed": 1, "generation": bounded, "cache": {"enabled": False}, "warnings": False})
 
