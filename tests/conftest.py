@@ -35,6 +35,8 @@ def pytest_collection():
         return (yield)
     finally:
         gc.freeze()
+        # Every application that a test makes is some ten thousand objects, which are no garbage while it lasts.
+        gc.set_threshold(50_000, 20, 50)
         gc.enable()
 
 
