@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-"""Stands where a hash would be, and fits no password: the account opens with a link from the reset message."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:

@@ -196,7 +196,6 @@ def _shown(name: str) -> str:
 
 
 TOO_LONG = Fault("", "too_long", f"The row is longer than {MOST_RECORD_BYTES // 1024} KiB.")
-CUT_OFF = Fault("", "malformed_row", "The document ends in the middle of the list. Whoever stood behind this is missing.")
 NO_OBJECT = Fault("", "malformed_row", "The row is not a JSON object.")
 _CUT_OFF = Fault(
     "", "cut_off", "The document ends in the middle: whoever came after this is not in it. Is a quotation mark or a bracket missing?"
