@@ -87,8 +87,9 @@ class SettingResponse(StrictSchema):
         metadata={"type": ["string", "number", "boolean"], "description": "What counts while nobody has changed it."},
     )
     source = fields.String(required=True, metadata={"enum": ["default", "environment", "changed"]})
-    least = fields.Float(required=True, allow_none=True, metadata={"description": "Of a rate: its requests."})
-    most = fields.Float(required=True, allow_none=True)
+    # As they were declared: a bound of whole numbers is one.
+    least = fields.Raw(required=True, metadata={"type": ["number", "null"], "description": "Of a rate: its requests."})
+    most = fields.Raw(required=True, metadata={"type": ["number", "null"]})
     choices = fields.List(fields.String(), required=True, metadata={"description": "Empty where there is no list of them."})
 
 

@@ -164,9 +164,9 @@ def _password_hash(newcomer: Newcomer, rules: Rules, faults: list[Fault], is_rea
     elif not rules.may_lack_password:
         if stored is None:
             faults.append(
-                Fault("/password_hash", "no_password", "There is no password. `--without-password` opens the account all the same.")
+                Fault("/password_hash", "no_password", "There is no password. With `without_password` the account opens all the same.")
             )
         else:
-            detail = "This hash is of no kind that is read here, or costs too much. `--without-password` opens the account without it."
+            detail = "This hash is of no kind that is read here, or costs too much. With `without_password` the account opens without it."
             faults.append(Fault("/password_hash", "unknown_hash", detail))
     return NO_PASSWORD
