@@ -5,7 +5,6 @@ Three depths: the guard refuses such an endpoint, `create_app()` refuses to star
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -13,7 +12,6 @@ import structlog
 from flask import Flask, current_app, g, request
 
 from secureapi.core.bodies import refuse_oversized
-from secureapi.core.clock import Clock
 from secureapi.core.database import Database
 from secureapi.core.declarations import View, declare, declared
 from secureapi.core.errors import Denied, Fault, Invalid, Rejected, Unauthenticated
@@ -165,9 +163,9 @@ def undeclared_endpoints(app: Flask) -> list[str]:
 class Guard:
     """Stands before every endpoint of one application."""
 
-    def __init__(self, *, door: Door, limits: Limits, trail: Trail, database: Database, clock: Clock, max_age: timedelta) -> None:
+    def __init__(self, *, door: Door, limits: Limits, trail: Trail, database: Database, step_up: StepUp) -> None:
         self._door = door
-        self._step_up = StepUp(clock=clock, max_age=max_age)
+        self._step_up = step_up
         self._limits = limits
         self._floods = KnownFloods()
         self._trail = trail

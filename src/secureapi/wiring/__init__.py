@@ -85,7 +85,7 @@ def _entrance(app: Flask, ground: Ground, proofs: ProofsOfIdentity) -> Guard:
         database=database,
         trail=trail,
     )
-    guard = Guard(door=door, limits=limits, trail=trail, database=database, clock=ground.clock, max_age=settings.reauthentication_max_age)
+    guard = Guard(door=door, limits=limits, trail=trail, database=database, step_up=proofs.step_up)
     for entrance in (cookies, own_pages, door, guard):
         provide(app, entrance)
     return guard

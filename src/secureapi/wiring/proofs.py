@@ -26,6 +26,7 @@ from secureapi.security.delays import Delays
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL
 from secureapi.security.passwords import PasswordHasher, PasswordPolicy
+from secureapi.security.step_up import StepUp
 from secureapi.wiring.ground import Ground
 
 
@@ -49,6 +50,7 @@ class ProofsOfIdentity:
     key_values: ApiKeyValues
     api_keys: ApiKeyCallers
     proofs: Proofs
+    step_up: StepUp
 
 
 def proofs_on(ground: Ground, app: Flask) -> ProofsOfIdentity:
@@ -90,6 +92,7 @@ def proofs_on(ground: Ground, app: Flask) -> ProofsOfIdentity:
             callers=callers,
             kind=kinds[SESSION],
         ),
+        step_up=StepUp(clock=clock, max_age=settings.reauthentication_max_age),
     )
 
 

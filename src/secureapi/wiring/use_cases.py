@@ -25,7 +25,6 @@ from secureapi.auth.service.followed_links import FollowedLinks
 from secureapi.security.kept_answers import KeptAnswers
 from secureapi.security.ownership import ObjectAccess
 from secureapi.security.service import EventReader
-from secureapi.security.step_up import StepUp
 from secureapi.users.repository import has_account
 from secureapi.users.service import Authority, Directory, Explanations, Profiles, Registration, Roles
 from secureapi.users.service.export_users import Exports
@@ -184,8 +183,7 @@ def _by_messages(on: Ground, mail: Messages, proof: ProofsOfIdentity, registrati
 
 def _administration(on: Ground, mail: Messages, proof: ProofsOfIdentity) -> Iterator[object]:
     """What administrators do and see, over HTTP and at the command line."""
-    step_up = StepUp(clock=on.clock, max_age=on.settings.reauthentication_max_age)
-    authority = Authority(database=on.database, clock=on.clock, trail=on.trail, step_up=step_up, is_going=partial(is_going, on.clock))
+    authority = Authority(database=on.database, clock=on.clock, trail=on.trail, step_up=proof.step_up, is_going=partial(is_going, on.clock))
     imports = Imports(
         database=on.database,
         clock=on.clock,

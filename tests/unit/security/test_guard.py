@@ -28,6 +28,7 @@ from secureapi.security.guard import (
 from secureapi.security.identity import Identity
 from secureapi.security.limits import GENERAL, UNLIMITED, limited
 from secureapi.security.permissions import PERMISSIONS_OF, Permission
+from secureapi.security.step_up import StepUp
 
 
 def identity_of(role):
@@ -83,9 +84,8 @@ class House:
         self.app.before_request(self._guard().admit)
 
     def _guard(self):
-        return Guard(
-            door=self, limits=self.limits, trail=self.diary, database=self.diary, clock=SystemClock(), max_age=timedelta(minutes=10)
-        )
+        step_up = StepUp(clock=SystemClock(), max_age=timedelta(minutes=10))
+        return Guard(door=self, limits=self.limits, trail=self.diary, database=self.diary, step_up=step_up)
 
     def caller(self, *, or_by_refresh_cookie=False):
         if isinstance(self.who, Exception):

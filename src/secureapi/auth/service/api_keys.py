@@ -4,7 +4,7 @@ Who may come with one, and what it may do, is decided in `auth/api_key_callers.p
 line. A value is told once, when it is made.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -32,8 +32,8 @@ from secureapi.users.custom_roles import standing_of
 from secureapi.users.errors import NoSuchUser
 from secureapi.users.models import User
 from secureapi.users.repository import UserRepository
+from secureapi.users.service.profiles import IsGoing
 
-IsGoing = Callable[[Session, Identity], bool]
 _CREATED, _LEAKED = "notice.api_key_created", "notice.api_key_leaked"
 _STILL_LISTED = timedelta(days=30)
 """So long an expired key is shown: somebody may wonder why his program has stopped."""
